@@ -1,0 +1,195 @@
+package autodiff
+
+import (
+	"github.com/retort-ml/retort/internal/compute"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+)
+
+// Linear is one or more matrices side by side over the same input: with the
+// parts' outputs one after another in the columns of y,
+//
+//	y = x·Wᵀ + bias + scale·(dropout(x)·Aᵀ)·Bᵀ
+//
+// where the last term is a part's low-rank update, if it has one (LoRA, Hu et
+// al. 2021, as PEFT computes it).
+type Linear struct {
+	Parts []*Part
+}
+
+// Part is one matrix of a Linear.
+type Part struct {
+	Weight *compute.Weight // (out,in)
+	Bias   *tensor.Dense   // (out), or nil
+	LoRA   *LoRA           // nil without a low-rank update
+
+	// The parameters that share Weight's and Bias's arrays when they are
+	// trained; nil when frozen.
+	WeightParam, BiasParam *Param
+}
+
+// LoRA is a low-rank update of a matrix: scale·B·A.
+type LoRA struct {
+	A, B    *Param // (r,in), (out,r)
+	Scale   float32
+	Dropout float32 // of the update's input, in training; 0 is none
+}
+
+// Out is the sum of the parts' outputs.
+func (l *Linear) Out() int {
+	n := 0
+	for _, p := range l.Parts {
+		n += p.Weight.Out
+	}
+	return n
+}
+
+// In is the width of the input.
+func (l *Linear) In() int { return l.Parts[0].Weight.In }
+
+// trains tells whether any parameter of l is trained.
+func (l *Linear) trains() bool {
+	for _, p := range l.Parts {
+		if p.LoRA != nil || p.WeightParam != nil || p.BiasParam != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Forward sets y (N,Out) for x (N,In), without dropout; temp gives scratch
+// memory of a shape, free until the call ends.
+func (l *Linear) Forward(dev compute.Device, y, x compute.Mat, temp func(rows, cols int) compute.Mat) {
+	col := 0
+	for _, p := range l.Parts {
+		yp := y.ColRange(col, col+p.Weight.Out)
+		col += p.Weight.Out
+		p.base(dev, yp, x)
+		if p.LoRA != nil {
+			xa := temp(x.Rows, p.LoRA.A.Value.Shape()[0])
+			p.LoRA.forward(dev, yp, xa, x)
+		}
+	}
+}
+
+// base sets y to x·Wᵀ + bias.
+func (p *Part) base(dev compute.Device, y, x compute.Mat) {
+	dev.MatMul(y, x, p.Weight, 1, false)
+	if p.Bias != nil {
+		dev.AddRow(y, compute.Of(p.Bias))
+	}
+}
+
+// forward sets xa (N,R) to x·Aᵀ and adds scale·xa·Bᵀ to y.
+func (u *LoRA) forward(dev compute.Device, y, xa, x compute.Mat) {
+	dev.MatMul(xa, x, u.A.weight(), 1, false)
+	dev.MatMul(y, xa, u.B.weight(), u.Scale, true)
+}
+
+// linearOp is a Linear in a graph.
+type linearOp struct {
+	*operation
+	g   *Graph
+	l   *Linear
+	y   *tensor.Dense
+	dx  *tensor.Dense
+	xas []compute.Mat // x·Aᵀ of each part with an update, kept for the gradient
+}
+
+// Linear applies l to x.
+func (g *Graph) Linear(x Value, l *Linear) Value {
+	if g.err != nil {
+		return Value{}
+	}
+	if x.cols != l.In() {
+		return g.fail("linear: input has %d columns, weight (%d, %d)", x.cols, l.Out(), l.In())
+	}
+	trains := g.train && l.trains()
+	op := &linearOp{g: g, l: l, y: g.dev.New(g.rows, l.Out()), xas: make([]compute.Mat, len(l.Parts))}
+	for i, p := range l.Parts {
+		if p.LoRA != nil {
+			op.xas[i] = compute.Of(g.dev.New(g.rows, p.LoRA.A.Value.Shape()[0]))
+		}
+	}
+	op.operation = &operation{name: "linear", wrt: []bool{x.active, trains}, run: op.forward}
+	handle := g.handle(trains)
+	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		op.dx = g.dev.New(g.rows, l.In())
+		n, err := g.gradient(op.operation, l.In(), func(in []gorgonia.Value) (gorgonia.Value, error) {
+			op.backward(mat(in[0]), mat(in[1]), x.active)
+			return op.dx, nil
+		}, x.node, dy)
+		return gorgonia.Nodes{n, n}, err
+	}
+	return g.record(op.operation, l.Out(), x.active || trains, x.node, handle)
+}
+
+func (op *linearOp) forward(in []gorgonia.Value) (gorgonia.Value, error) {
+	x, y, dev := mat(in[0]), compute.Of(op.y), op.g.dev
+	col := 0
+	for i, p := range op.l.Parts {
+		yp := y.ColRange(col, col+p.Weight.Out)
+		col += p.Weight.Out
+		p.base(dev, yp, x)
+		if p.LoRA != nil {
+			p.LoRA.forward(dev, yp, op.xas[i], op.dropped(x, i))
+		}
+	}
+	return op.y, nil
+}
+
+// dropped is x after the dropout of part i's update.
+func (op *linearOp) dropped(x compute.Mat, i int) compute.Mat {
+	p := op.l.Parts[i].LoRA.Dropout
+	if p == 0 || !op.g.train {
+		return x
+	}
+	d := op.g.temp("dropped", x.Rows, x.Cols)
+	op.g.dev.Dropout(d, x, p, op.key(i))
+	return d
+}
+
+func (op *linearOp) key(part int) uint64 { return op.g.key(op.id<<8 | uint64(part)) }
+
+// backward adds to the parameters' gradients, and sets dx when it is needed.
+func (op *linearOp) backward(x, dy compute.Mat, needDX bool) {
+	dev, dx := op.g.dev, compute.Of(op.dx)
+	col := 0
+	for i, p := range op.l.Parts {
+		dyp := dy.ColRange(col, col+p.Weight.Out)
+		col += p.Weight.Out
+		if p.WeightParam != nil {
+			dev.MatMulOuter(compute.Of(p.WeightParam.Grad), dyp, x, 1, true)
+		}
+		if p.BiasParam != nil {
+			dev.SumRows(compute.Of(p.BiasParam.Grad), dyp)
+		}
+		if needDX {
+			dev.MatMulGrad(dx, dyp, p.Weight, 1, i > 0)
+		}
+		if p.LoRA != nil {
+			op.backwardLoRA(i, dx, x, dyp, needDX)
+		}
+	}
+}
+
+// backwardLoRA adds the gradients of part i's A and B, and its share of dx.
+func (op *linearOp) backwardLoRA(i int, dx, x, dy compute.Mat, needDX bool) {
+	g, dev, u := op.g, op.g.dev, op.l.Parts[i].LoRA
+	xa := op.xas[i]
+	dev.MatMulOuter(compute.Of(u.B.Grad), dy, xa, u.Scale, true)
+	dxa := g.temp("dxa", xa.Rows, xa.Cols)
+	dev.MatMulGrad(dxa, dy, u.B.weight(), u.Scale, false)
+	dev.MatMulOuter(compute.Of(u.A.Grad), dxa, op.dropped(x, i), 1, true)
+	switch {
+	case !needDX:
+	case u.Dropout == 0:
+		dev.MatMulGrad(dx, dxa, u.A.weight(), 1, true)
+	default:
+		d := g.temp("dropped", dx.Rows, dx.Cols)
+		dev.MatMulGrad(d, dxa, u.A.weight(), 1, false)
+		dev.Dropout(d, d, u.Dropout, op.key(i))
+		dev.Add(dx, dx, d)
+	}
+}

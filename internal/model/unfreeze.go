@@ -1,0 +1,65 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/retort-ml/retort/internal/autodiff"
+	"github.com/retort-ml/retort/internal/compute"
+
+	"gorgonia.org/tensor"
+)
+
+func isGain(name string) bool { return strings.HasSuffix(name, "norm.weight") }
+
+// Unfreeze makes every weight a Param, converting matrices to float32.
+func (m *Model) Unfreeze() error {
+	if m.LoRA != nil {
+		return fmt.Errorf("train all weights: the model has low-rank updates: merge them first")
+	}
+	m.params = nil
+	m.unfreezeTable("model.embed_tokens.weight", m.Embed)
+	for i, l := range m.Layers {
+		p := fmt.Sprintf("model.layers.%d.", i)
+		m.unfreezeGain(p+"input_layernorm.weight", l.AttentionNorm)
+		m.unfreezeGain(p+"post_attention_layernorm.weight", l.MLPNorm)
+	}
+	for _, mod := range m.modules() {
+		mod.part.Weight, mod.part.WeightParam = m.unfreezeMatrix(mod.name+".weight", mod.part.Weight)
+		if mod.part.Bias != nil {
+			mod.part.BiasParam = m.addParam(mod.name+".bias", mod.part.Bias)
+		}
+	}
+	m.unfreezeGain("model.norm.weight", m.Norm)
+	if m.Head != m.Embed {
+		m.unfreezeTable("lm_head.weight", m.Head)
+	}
+	return nil
+}
+
+func (m *Model) addParam(name string, values *tensor.Dense) *autodiff.Param {
+	p := &autodiff.Param{Name: name, Value: values, Grad: m.dev.New(values.Shape()...)}
+	m.params = append(m.params, p)
+	return p
+}
+
+func (m *Model) unfreezeGain(name string, g *autodiff.Gain) { g.Param = m.addParam(name, g.Values) }
+
+func (m *Model) unfreezeTable(name string, t *autodiff.Table) {
+	t.Weight, t.Param = m.unfreezeMatrix(name, t.Weight)
+}
+
+func (m *Model) unfreezeMatrix(name string, w *compute.Weight) (*compute.Weight, *autodiff.Param) {
+	p := m.addParam(name, m.expand(w))
+	return compute.SharedF32(p.Value), p
+}
+
+// expand copies w to a float32 array of the device.
+func (m *Model) expand(w *compute.Weight) *tensor.Dense {
+	a := m.dev.New(w.Out, w.In)
+	values := m.dev.Host(compute.Of(a))
+	for i := range w.Out {
+		w.Row(values[i*w.In:(i+1)*w.In], i)
+	}
+	return a
+}
