@@ -26,7 +26,7 @@ type File struct {
 	temp string
 	file *os.File // nil once committed or aborted
 	buf  *bufio.Writer
-	err  error // the first failure; Commit returns it
+	err  error // of a failed Write
 }
 
 // Create starts writing the file at path, whose directory must exist. The
@@ -82,9 +82,7 @@ func (f *File) Commit() error {
 }
 
 func (f *File) publish() error {
-	if f.err != nil {
-		return f.err
-	}
+	// A failed Write is remembered by the buffer, whose Flush repeats its error.
 	if err := f.buf.Flush(); err != nil {
 		return fmt.Errorf("write %s: %w", f.path, cause(err))
 	}

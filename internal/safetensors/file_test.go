@@ -83,6 +83,7 @@ func TestParseRefuses(t *testing.T) {
 		{"header of zero bytes", make([]byte, 8), "does not start with '{'"},
 		{"huge header length", bytes.Repeat([]byte{0xff}, 16), "exceeds the limit"},
 		{"header past the end", file(good, 8)[:40], "header needs 62 bytes, file has 40: truncated"},
+		{"header one byte short", file(good, 0)[:61], "header needs 62 bytes, file has 61: truncated"},
 		{"truncated data", file(good, 7), "header and tensors need 70 bytes, file has 69: truncated"},
 		{"trailing data", file(good, 9), "1 bytes belong to nothing"},
 		{"space before header", file(" "+good, 8), "does not start with '{'"},

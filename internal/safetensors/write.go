@@ -135,27 +135,32 @@ func appendSizes(text []byte, sizes ...int) []byte {
 // appendString appends s as a JSON string with no more escapes than JSON
 // demands, which encoding/json cannot be told to do.
 func appendString(text []byte, s string) []byte {
-	const hex = "0123456789abcdef"
 	text = append(text, '"')
-	for _, c := range []byte(s) {
-		switch {
-		case c == '"' || c == '\\':
-			text = append(text, '\\', c)
-		case c == '\b':
-			text = append(text, `\b`...)
-		case c == '\f':
-			text = append(text, `\f`...)
-		case c == '\n':
-			text = append(text, `\n`...)
-		case c == '\r':
-			text = append(text, `\r`...)
-		case c == '\t':
-			text = append(text, `\t`...)
-		case c < ' ':
-			text = append(text, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-		default:
-			text = append(text, c)
+	plain := 0 // where the bytes not yet appended begin
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			text = appendEscape(append(text, s[plain:i]...), c)
+			plain = i + 1
 		}
 	}
-	return append(text, '"')
+	return append(append(text, s[plain:]...), '"')
+}
+
+func appendEscape(text []byte, c byte) []byte {
+	const hex = "0123456789abcdef"
+	switch c {
+	case '"', '\\':
+		return append(text, '\\', c)
+	case '\b':
+		return append(text, `\b`...)
+	case '\f':
+		return append(text, `\f`...)
+	case '\n':
+		return append(text, `\n`...)
+	case '\r':
+		return append(text, `\r`...)
+	case '\t':
+		return append(text, `\t`...)
+	}
+	return append(text, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
 }
