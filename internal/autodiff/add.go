@@ -1,17 +1,15 @@
 package autodiff
 
 import (
-	"errors"
-
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
 )
 
-// Add returns x + branch, where branch usually came from x through a norm: a
-// residual. Gorgonia would sum the two gradients of x by an operation that
-// allocates; here the norm's gradient takes up the sum's, whose node exists
-// first because the sum comes after the norm.
+// Add returns x + branch. When branch came from x through a norm, a residual,
+// gorgonia would sum the two gradients of x by an operation that allocates;
+// here the norm's gradient takes up the sum's, whose node exists first because
+// the norm comes before the sum.
 func (g *Graph) Add(x, branch Value) Value {
 	if g.err != nil {
 		return Value{}
@@ -21,10 +19,7 @@ func (g *Graph) Add(x, branch Value) Value {
 	}
 	y := g.dev.New(g.rows, x.cols)
 	norm := g.norms[x.node]
-	if norm != nil && norm.claimed {
-		norm = nil
-	}
-	carried := x.active && norm != nil
+	carried := x.active && norm != nil && !norm.claimed && g.reads(branch.node, norm.node, x.node)
 	if carried {
 		norm.claimed = true
 	}
@@ -37,11 +32,27 @@ func (g *Graph) Add(x, branch Value) Value {
 		if !carried {
 			return gorgonia.Nodes{dy, dy}, nil
 		}
-		if norm.done {
-			return nil, errors.New("the norm of the sum's first term was differentiated before the sum")
-		}
 		norm.carry = dy
 		return gorgonia.Nodes{nil, dy}, nil
 	}
 	return g.record(op, x.cols, x.active || branch.active, x.node, branch.node)
+}
+
+// reads tells whether n was computed from source without passing through stop.
+func (g *Graph) reads(n, source, stop *gorgonia.Node) bool {
+	seen := map[*gorgonia.Node]bool{stop: true}
+	var visit func(n *gorgonia.Node) bool
+	visit = func(n *gorgonia.Node) bool {
+		if n == source || seen[n] {
+			return n == source
+		}
+		seen[n] = true
+		for inputs := g.graph.From(n.ID()); inputs.Next(); {
+			if visit(inputs.Node().(*gorgonia.Node)) {
+				return true
+			}
+		}
+		return false
+	}
+	return visit(n)
 }

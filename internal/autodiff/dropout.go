@@ -10,6 +10,9 @@ import (
 // Dropout keeps each element with probability 1−p and divides it by 1−p, in
 // training; otherwise, and for p = 0, it is x itself.
 func (g *Graph) Dropout(x Value, p float32) Value {
+	if !(p >= 0 && p < 1) {
+		return g.fail("dropout: probability %v: want 0 to below 1", p)
+	}
 	if g.err != nil || p == 0 || !g.train {
 		return x
 	}

@@ -18,6 +18,7 @@ func (g *Graph) Embed(t *Table) Value {
 		return Value{}
 	}
 	trains := g.train && t.Param != nil
+	g.vocabulary = min(g.vocabulary, t.Weight.Out)
 	y := g.dev.New(g.rows, t.Weight.In)
 	op := &operation{name: "embed", wrt: []bool{trains}, run: func([]gorgonia.Value) (gorgonia.Value, error) {
 		g.dev.Embed(compute.Of(y), t.Weight, g.in.Tokens, 1)

@@ -2,6 +2,7 @@ package autodiff
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/retort-ml/retort/internal/compute"
 
@@ -37,15 +38,17 @@ type Value struct {
 // Graph records operations. Its methods keep the first error, as bufio.Writer
 // does; after one, they do nothing.
 type Graph struct {
-	dev   compute.Device
-	rows  int
-	train bool
+	dev        compute.Device
+	rows       int
+	vocabulary int // of the smallest embedding table
+	train      bool
 
 	graph   *gorgonia.ExprGraph
 	machine gorgonia.VM
 	handles gorgonia.Nodes
 	loss    *gorgonia.Node
 	lossSum float64
+	runErr  error // of the operation that ended the run
 	in      *Inputs
 	scratch map[string]*tensor.Dense
 	norms   map[*gorgonia.Node]*normOp // the first norm that reads a value: see Add
@@ -57,12 +60,16 @@ type Graph struct {
 // New makes an empty graph for inputs of n rows. With train, Run also computes
 // gradients and applies dropout.
 func New(dev compute.Device, n int, train bool) *Graph {
-	return &Graph{
-		dev: dev, rows: n, train: train, place: "model",
+	g := &Graph{
+		dev: dev, rows: n, vocabulary: math.MaxInt, train: train, place: "model",
 		graph:   gorgonia.NewGraph(),
 		scratch: map[string]*tensor.Dense{},
 		norms:   map[*gorgonia.Node]*normOp{},
 	}
+	if n < 1 {
+		g.fail("graph of %d rows", n)
+	}
+	return g
 }
 
 // At names the place in the model of the operations that follow, for messages.
@@ -93,7 +100,7 @@ func (g *Graph) handle(active bool) *gorgonia.Node {
 // apply adds an operation that reads inputs to the graph, and gives it its number.
 func (g *Graph) apply(o *operation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	g.nextID++
-	o.id, o.place = g.nextID, g.place
+	o.g, o.id, o.place = g, g.nextID, g.place
 	for _, n := range inputs {
 		o.inputs = append(o.inputs, n.Type())
 	}

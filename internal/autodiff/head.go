@@ -21,12 +21,17 @@ type headOp struct {
 	g     *Graph
 	table *Table
 	dx    *tensor.Dense
+	zeros compute.Mat // (headRows,D) at most
 }
 
 // Head ends the graph: the logits of the rows of x that Inputs.Rows names are
 // x·Wᵀ with t's matrix (V,D), and Run returns what Inputs.Loss makes of them.
 func (g *Graph) Head(x Value, t *Table) {
 	if g.err != nil {
+		return
+	}
+	if g.loss != nil {
+		g.fail("head: the graph has one already")
 		return
 	}
 	if x.cols != t.Weight.In {
@@ -38,6 +43,7 @@ func (g *Graph) Head(x Value, t *Table) {
 	backward := g.train && (x.active || trains)
 	if backward {
 		op.dx = g.dev.New(g.rows, x.cols)
+		op.zeros = compute.Of(g.dev.New(min(g.rows, headRows), x.cols))
 	}
 	op.operation = &operation{name: "head", output: tensor.ScalarShape(), wrt: []bool{x.active, trains}}
 	op.run = func(in []gorgonia.Value) (gorgonia.Value, error) {
@@ -60,11 +66,20 @@ func (g *Graph) Head(x Value, t *Table) {
 	g.loss = n
 }
 
+// clear sets dx to zeros. Scaling by zero would keep a NaN of the run before.
+func (op *headOp) clear() {
+	dx := compute.Of(op.dx)
+	for from := 0; from < dx.Rows; from += headRows {
+		to := min(from+headRows, dx.Rows)
+		op.g.dev.Copy(dx.RowRange(from, to), op.zeros.RowRange(0, to-from))
+	}
+}
+
 func (op *headOp) forward(x compute.Mat, backward, trains bool) (float64, error) {
 	g, dev := op.g, op.g.dev
 	in := g.in
 	if backward {
-		dev.Scale(compute.Of(op.dx), 0)
+		op.clear()
 	}
 	total := 0.0
 	for from := 0; from < len(in.Rows); from += headRows {

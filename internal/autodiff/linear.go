@@ -1,6 +1,8 @@
 package autodiff
 
 import (
+	"fmt"
+
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
@@ -47,6 +49,31 @@ func (l *Linear) Out() int {
 
 // In is the width of the input.
 func (l *Linear) In() int { return l.Parts[0].Weight.In }
+
+// check compares the shapes of l's parts with an input of cols columns.
+func (l *Linear) check(cols int) error {
+	for i, p := range l.Parts {
+		out, in := p.Weight.Out, p.Weight.In
+		if in != cols {
+			return fmt.Errorf("input has %d columns, weight of part %d (%d, %d)", cols, i, out, in)
+		}
+		if p.Bias != nil && !p.Bias.Shape().Eq(tensor.Shape{out}) {
+			return fmt.Errorf("weight of part %d (%d, %d), bias %v", i, out, in, p.Bias.Shape())
+		}
+		u := p.LoRA
+		if u == nil {
+			continue
+		}
+		a, b := u.A.Value.Shape(), u.B.Value.Shape()
+		if len(a) != 2 || !a.Eq(tensor.Shape{a[0], in}) || !b.Eq(tensor.Shape{out, a[0]}) {
+			return fmt.Errorf("weight of part %d (%d, %d), low-rank A %v and B %v", i, out, in, a, b)
+		}
+		if !(u.Dropout >= 0 && u.Dropout < 1) {
+			return fmt.Errorf("dropout of part %d: probability %v: want 0 to below 1", i, u.Dropout)
+		}
+	}
+	return nil
+}
 
 // trains tells whether any parameter of l is trained.
 func (l *Linear) trains() bool {
@@ -102,8 +129,8 @@ func (g *Graph) Linear(x Value, l *Linear) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if x.cols != l.In() {
-		return g.fail("linear: input has %d columns, weight (%d, %d)", x.cols, l.Out(), l.In())
+	if err := l.check(x.cols); err != nil {
+		return g.fail("linear: %w", err)
 	}
 	trains := g.train && l.trains()
 	op := &linearOp{g: g, l: l, y: g.dev.New(g.rows, l.Out()), xas: make([]compute.Mat, len(l.Parts))}

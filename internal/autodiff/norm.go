@@ -18,9 +18,9 @@ type Gain struct {
 // sum, and the norm's gradient takes it up: see Graph.Add.
 type normOp struct {
 	*operation
+	node    *gorgonia.Node // the norm's value
 	carry   *gorgonia.Node
 	claimed bool // a sum will set carry
-	done    bool // differentiated already
 }
 
 // RMSNorm normalizes the rows of x (Zhang and Sennrich 2019).
@@ -40,7 +40,6 @@ func (g *Graph) RMSNorm(x Value, gain *Gain, eps float32) Value {
 		return y, nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		op.done = true
 		dx = g.dev.New(g.rows, x.cols)
 		inputs := gorgonia.Nodes{x.node, dy}
 		if op.carry != nil {
@@ -59,8 +58,10 @@ func (g *Graph) RMSNorm(x Value, gain *Gain, eps float32) Value {
 		}, inputs...)
 		return gorgonia.Nodes{n, n}, err
 	}
+	value := g.record(op.operation, x.cols, x.active || trains, x.node, g.handle(trains))
+	op.node = value.node
 	if g.norms[x.node] == nil {
 		g.norms[x.node] = op
 	}
-	return g.record(op.operation, x.cols, x.active || trains, x.node, g.handle(trains))
+	return value
 }

@@ -14,6 +14,7 @@ import (
 // operation is a fused operation in gorgonia's graph: it implements
 // gorgonia.Op and gorgonia.SDOp.
 type operation struct {
+	g     *Graph
 	name  string
 	place string // where in the model, for messages
 	id    uint64 // unlike that of any other operation of the graph
@@ -53,7 +54,8 @@ func (o *operation) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { ret
 func (o *operation) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 	v, err := o.run(in)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %s: %w", o.place, o.name, err)
+		o.g.runErr = fmt.Errorf("%s: %s: %w", o.place, o.name, err)
+		return nil, o.g.runErr
 	}
 	return v, nil
 }

@@ -3,6 +3,7 @@ package autodiff
 import (
 	"errors"
 	"fmt"
+	"runtime"
 
 	"gorgonia.org/gorgonia"
 )
@@ -12,7 +13,8 @@ var ErrNotFinite = errors.New("not finite")
 
 // Run computes the summed loss of in, in nats, and in a training graph adds the
 // gradients to every Param's Grad. The first call compiles the graph; a graph
-// can be run again and again, from one goroutine at a time.
+// can be run again and again, from one goroutine at a time. After an error the
+// gradients hold parts of the run.
 func (g *Graph) Run(in Inputs) (float64, error) {
 	if g.err != nil {
 		return 0, g.err
@@ -25,10 +27,14 @@ func (g *Graph) Run(in Inputs) (float64, error) {
 			return 0, err
 		}
 	}
-	g.in = &in
+	g.in, g.runErr = &in, nil
 	defer func() { g.in = nil }()
 	g.machine.Reset()
-	if err := g.machine.RunAll(); err != nil {
+	err := g.machine.RunAll()
+	if g.runErr != nil {
+		return 0, g.runErr // without gorgonia's wrapping, which errors.Is cannot see through
+	}
+	if err != nil {
 		return 0, err
 	}
 	return g.lossSum, nil
@@ -48,10 +54,15 @@ func (g *Graph) compile() error {
 			return fmt.Errorf("differentiate: %w", err)
 		}
 	}
-	g.machine = gorgonia.NewTapeMachine(g.graph)
+	machine := gorgonia.NewTapeMachine(g.graph)
+	// The machine and the graph refer to each other, and a cycle with a
+	// finalizer in it is never freed. Without CUDA this one does nothing.
+	runtime.SetFinalizer(machine, nil)
+	g.machine = machine
 	return nil
 }
 
+// check refuses inputs that the operations would panic over.
 func (g *Graph) check(in *Inputs) error {
 	for _, v := range []struct {
 		name string
@@ -59,6 +70,19 @@ func (g *Graph) check(in *Inputs) error {
 	}{{"tokens", len(in.Tokens)}, {"positions", len(in.Positions)}, {"from", len(in.From)}} {
 		if v.n != g.rows {
 			return fmt.Errorf("graph of %d rows: %d %s", g.rows, v.n, v.name)
+		}
+	}
+	if in.Loss == nil {
+		return fmt.Errorf("graph of %d rows: no loss", g.rows)
+	}
+	for i := range g.rows {
+		switch {
+		case int(in.Tokens[i]) >= g.vocabulary:
+			return fmt.Errorf("row %d: token id %d is outside the vocabulary of %d", i, in.Tokens[i], g.vocabulary)
+		case in.Positions[i] < 0:
+			return fmt.Errorf("row %d: position %d", i, in.Positions[i])
+		case in.From[i] < 0 || int(in.From[i]) > i:
+			return fmt.Errorf("row %d: attends from row %d", i, in.From[i])
 		}
 	}
 	last := int32(-1)

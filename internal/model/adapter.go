@@ -23,11 +23,11 @@ type adapterConfig struct {
 	AlphaPattern  map[string]float64 `json:"alpha_pattern"`
 	BaseModel     string             `json:"base_model_name_or_path"`
 	Bias          string             `json:"bias"`
+	Exclude       json.RawMessage    `json:"exclude_modules,omitempty"`
 	FanInFanOut   bool               `json:"fan_in_fan_out"`
 	InferenceMode bool               `json:"inference_mode"`
 	InitWeights   any                `json:"init_lora_weights"`
 	Alpha         float64            `json:"lora_alpha"`
-	LoRABias      bool               `json:"lora_bias,omitempty"`
 	Dropout       float64            `json:"lora_dropout"`
 	ModulesToSave []string           `json:"modules_to_save"`
 	PeftType      string             `json:"peft_type"`
@@ -37,13 +37,14 @@ type adapterConfig struct {
 	TaskType      string             `json:"task_type"`
 	UseDora       bool               `json:"use_dora"`
 	UseRslora     bool               `json:"use_rslora"`
+}
 
-	LayersToTransform json.RawMessage `json:"layers_to_transform,omitempty"`
-	TokenIndices      json.RawMessage `json:"trainable_token_indices,omitempty"`
-	TargetParameters  json.RawMessage `json:"target_parameters,omitempty"`
-	LayerReplication  json.RawMessage `json:"layer_replication,omitempty"`
-	UseQalora         bool            `json:"use_qalora,omitempty"`
-	ExcludeModules    json.RawMessage `json:"exclude_modules,omitempty"`
+// refusedFields change the mathematics in ways not implemented, unless they are
+// null, false or empty.
+var refusedFields = []string{
+	"alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "layers_to_transform",
+	"lora_bias", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora",
+	"use_qalora", "velora_config",
 }
 
 const (
@@ -88,24 +89,20 @@ func (m *Model) SaveAdapter(dir, base string) error {
 // patterns are the ranks and alphas of the modules that differ from m.LoRA's.
 func (m *Model) patterns() (ranks map[string]int, alphas map[string]float64) {
 	ranks, alphas = map[string]int{}, map[string]float64{}
-	for _, mod := range m.modules() {
-		u := mod.part.LoRA
-		if u == nil {
-			continue
+	for name, size := range m.sizes {
+		if size.r != m.LoRA.R {
+			ranks[name] = size.r
 		}
-		r := u.A.Value.Shape()[0]
-		if r != m.LoRA.R {
-			ranks[mod.name] = r
-		}
-		if u.Scale != m.LoRA.scale(r, m.LoRA.Alpha) {
-			alphas[mod.name] = float64(u.Scale) * m.LoRA.divisor(r)
+		if size.alpha != m.LoRA.Alpha {
+			alphas[name] = size.alpha
 		}
 	}
 	return ranks, alphas
 }
 
 // LoadAdapter gives m the low-rank updates of a PEFT adapter directory. What
-// the adapter asks for and this package does not do is an error naming it.
+// the adapter asks for and this package does not do is an error naming it. After
+// an error the model is as before.
 func (m *Model) LoadAdapter(dir string) error {
 	if err := m.loadAdapter(dir); err != nil {
 		return fmt.Errorf("read adapter %s: %w", dir, err)
@@ -135,10 +132,18 @@ func (m *Model) loadAdapter(dir string) (err error) {
 		return err
 	}
 	o := LoRA{R: c.R, Alpha: c.Alpha, Dropout: c.Dropout, Targets: names, RSLoRA: c.UseRslora}
-	err = m.addUpdates(o, targets, func(mod module) (int, float64) { s := sizes[mod.name]; return s.r, s.alpha })
-	if err != nil {
+	if err := m.addUpdates(o, targets, sizes); err != nil {
 		return err
 	}
+	if err := m.readUpdates(f); err != nil {
+		m.removeUpdates()
+		return err
+	}
+	return nil
+}
+
+// readUpdates sets the low-rank matrices to the tensors of their names.
+func (m *Model) readUpdates(f *safetensors.File) error {
 	for _, p := range m.params {
 		shape := p.Value.Shape()
 		w, err := readWeight(f, p.Name, shape[0], shape[1])
@@ -162,14 +167,18 @@ func readAdapterConfig(path string) (*adapterConfig, error) {
 	if err := json.Unmarshal(data, &c); err != nil {
 		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
 	}
-	if err := c.refuse(); err != nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(data, &fields); err != nil {
+		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
+	}
+	if err := c.refuse(fields); err != nil {
 		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
 	}
 	return &c, nil
 }
 
 // refuse names what the adapter asks for and this package does not do.
-func (c *adapterConfig) refuse() error {
+func (c *adapterConfig) refuse(fields map[string]json.RawMessage) error {
 	var errs []error
 	no := func(bad bool, format string, args ...any) {
 		if bad {
@@ -179,58 +188,80 @@ func (c *adapterConfig) refuse() error {
 	no(c.PeftType != "LORA", "peft_type %q: supported is LORA", c.PeftType)
 	no(c.Bias != "none" && c.Bias != "", "bias %q is not supported", c.Bias)
 	no(c.FanInFanOut, "fan_in_fan_out is not supported")
-	no(c.LoRABias, "lora_bias is not supported")
 	no(c.UseDora, "use_dora is not supported")
-	no(c.UseQalora, "use_qalora is not supported")
 	no(len(c.ModulesToSave) > 0, "modules_to_save %v is not supported", c.ModulesToSave)
-	no(!absent(c.LayersToTransform), "layers_to_transform is not supported")
-	no(!absent(c.TokenIndices), "trainable_token_indices is not supported")
-	no(!absent(c.TargetParameters), "target_parameters is not supported")
-	no(!absent(c.LayerReplication), "layer_replication is not supported")
-	no(!absent(c.ExcludeModules), "exclude_modules is not supported")
-	switch init := c.InitWeights.(type) {
-	case string:
+	for _, name := range refusedFields {
+		no(!absent(fields[name]), "%s is not supported", name)
+	}
+	if init, ok := c.InitWeights.(string); ok {
 		// These start from a base whose weights were changed; gaussian, orthogonal and eva do not.
 		for _, kind := range []string{"pissa", "olora", "loftq", "corda", "lora_ga"} {
 			no(strings.HasPrefix(init, kind), "init_lora_weights %q needs the base that its initialization changed", init)
 		}
 	}
 	no(c.R < 1, "r is %d", c.R)
+	no(!(c.Dropout >= 0 && c.Dropout < 1), "lora_dropout is %v: want 0 to below 1", c.Dropout)
 	return errors.Join(errs...)
 }
 
-// adapterTargets are the modules that the adapter changes, and their names for SaveAdapter.
-func (m *Model) adapterTargets(c *adapterConfig) ([]module, []string, error) {
-	var names []string
-	if json.Unmarshal(c.Targets, &names) == nil && len(names) > 0 {
-		list, err := m.targets(names)
-		return list, names, err
+// adapterTargets are the modules that the adapter changes, and their names for
+// SaveAdapter. As in PEFT, a name that fits nothing is no fault as long as
+// another fits; the adapter's tensors then show whether a target is missing.
+func (m *Model) adapterTargets(c *adapterConfig) (list []module, names []string, err error) {
+	chosen, err := moduleSelector("target_modules", c.Targets)
+	if err != nil {
+		return nil, nil, err
 	}
-	var pattern string
-	if err := json.Unmarshal(c.Targets, &pattern); err != nil || pattern == "" {
-		return nil, nil, fmt.Errorf("target_modules %s: want a list of names or a pattern", bytes.TrimSpace(c.Targets))
+	excluded := func(string) bool { return false }
+	if !absent(c.Exclude) {
+		if excluded, err = moduleSelector("exclude_modules", c.Exclude); err != nil {
+			return nil, nil, err
+		}
 	}
-	if pattern == "all-linear" {
-		return m.modules(), slices.Clone(allTargets), nil
+	for _, mod := range m.modules() {
+		if chosen(mod.name) && !excluded(mod.name) {
+			list, names = append(list, mod), append(names, mod.name)
+		}
 	}
-	list, err := m.matching(pattern)
-	for _, mod := range list {
-		names = append(names, mod.name)
+	if len(list) == 0 {
+		return nil, nil, fmt.Errorf("target_modules %s: no such linear layer in a %s model", c.Targets, m.Config.ModelType)
 	}
-	return list, names, err
+	var short []string
+	if json.Unmarshal(c.Targets, &short) == nil && absent(c.Exclude) {
+		names = short
+	}
+	return list, names, nil
 }
 
-type adapterSize struct {
-	r     int
-	alpha float64
+// moduleSelector tells which modules a field of an adapter names: by a list of
+// paths or ends of them, by a pattern for the whole path, or by "all-linear".
+func moduleSelector(field string, raw json.RawMessage) (func(name string) bool, error) {
+	var names []string
+	if json.Unmarshal(raw, &names) == nil && len(names) > 0 {
+		return func(name string) bool {
+			return slices.ContainsFunc(names, func(end string) bool { return isTarget(name, end) })
+		}, nil
+	}
+	var pattern string
+	if err := json.Unmarshal(raw, &pattern); err != nil || pattern == "" {
+		return nil, fmt.Errorf("%s %s: want a list of names or a pattern", field, bytes.TrimSpace(raw))
+	}
+	if pattern == "all-linear" {
+		return func(string) bool { return true }, nil
+	}
+	re, err := regexp.Compile("^(?:" + pattern + ")$")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", field, err)
+	}
+	return re.MatchString, nil
 }
 
 // sizes applies rank_pattern and alpha_pattern, as PEFT's get_pattern_key does:
 // a key matches the end of a module's path.
-func (c *adapterConfig) sizes(targets []module) (map[string]adapterSize, error) {
-	sizes := map[string]adapterSize{}
+func (c *adapterConfig) sizes(targets []module) (map[string]updateSize, error) {
+	sizes := map[string]updateSize{}
 	for _, mod := range targets {
-		s := adapterSize{c.R, c.Alpha}
+		s := updateSize{c.R, c.Alpha}
 		if key, err := patternKey(c.RankPattern, mod.name); err != nil {
 			return nil, fmt.Errorf("rank_pattern: %w", err)
 		} else if key != "" {
@@ -270,7 +301,7 @@ func patternKey[T comparable](patterns map[string]T, name string) (string, error
 }
 
 // checkAdapterTensors compares the file's tensors with what the targets need.
-func checkAdapterTensors(f *safetensors.File, targets []module, sizes map[string]adapterSize) error {
+func checkAdapterTensors(f *safetensors.File, targets []module, sizes map[string]updateSize) error {
 	want := map[string][]int{}
 	for _, mod := range targets {
 		r := sizes[mod.name].r
@@ -282,13 +313,13 @@ func checkAdapterTensors(f *safetensors.File, targets []module, sizes map[string
 			return fmt.Errorf("tensor %s belongs to no target of the adapter", name)
 		}
 	}
-	for name, shape := range want {
+	for _, name := range slices.Sorted(maps.Keys(want)) {
 		info, ok := f.Info(name)
 		if !ok {
 			return fmt.Errorf("tensor %s is missing", name)
 		}
-		if !equalShape(info.Shape, shape) {
-			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, shape)
+		if !equalShape(info.Shape, want[name]) {
+			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, want[name])
 		}
 	}
 	return nil

@@ -40,7 +40,7 @@ func (c *Cache) grow(n int) {
 
 // Fork returns a copy of c with room for n more tokens.
 func (c *Cache) Fork(n int) *Cache {
-	f := &Cache{dev: c.dev, width: c.width, length: c.length, cap: c.length + n,
+	f := &Cache{dev: c.dev, width: c.width, length: c.length, cap: max(c.length+n, 1),
 		keys: make([]*tensor.Dense, len(c.keys)), values: make([]*tensor.Dense, len(c.values))}
 	for i := range c.keys {
 		for _, p := range []struct{ to, from []*tensor.Dense }{{f.keys, c.keys}, {f.values, c.values}} {

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,7 +72,6 @@ type configFile struct {
 	LayerTypes          []string        `json:"layer_types,omitempty"`
 	PartialRotaryFactor *float64        `json:"partial_rotary_factor,omitempty"`
 	QuantizationConfig  json.RawMessage `json:"quantization_config,omitempty"`
-	AttentionDropout    float64         `json:"attention_dropout,omitempty"`
 }
 
 // LoadConfig reads config.json of a Hugging Face directory. A model type or a
@@ -107,8 +108,8 @@ func ParseConfig(data []byte) (Config, error) {
 		NumKeyValueHeads: or(f.NumKeyValueHeads, f.NumAttentionHeads),
 		VocabSize:        f.VocabSize, MaxPositionEmbeddings: f.MaxPositionEmbeddings,
 		RMSNormEps: or(f.RMSNormEps, 1e-6), RopeTheta: theta, HiddenAct: f.HiddenAct,
-		TieWordEmbeddings: or(f.TieWordEmbeddings, false), MLPBias: f.MLPBias,
-		InitializerRange: or(f.InitializerRange, 0.02), BOS: -1, PAD: -1,
+		TieWordEmbeddings: or(f.TieWordEmbeddings, false),
+		InitializerRange:  or(f.InitializerRange, 0.02), BOS: -1, PAD: -1,
 	}
 	if c.HiddenAct == "" {
 		c.HiddenAct = "silu"
@@ -119,7 +120,7 @@ func ParseConfig(data []byte) (Config, error) {
 	switch f.ModelType {
 	case "llama":
 		c.AttentionBias = or(f.AttentionBias, false)
-		c.OutputBias = c.AttentionBias
+		c.OutputBias, c.MLPBias = c.AttentionBias, f.MLPBias
 	case "qwen2":
 		c.AttentionBias = true
 	}
@@ -137,8 +138,8 @@ func or[T any](p *T, otherwise T) T {
 }
 
 func absent(raw json.RawMessage) bool {
-	s := strings.TrimSpace(string(raw))
-	return s == "" || s == "null" || s == "{}"
+	s := strings.Join(strings.Fields(string(raw)), "")
+	return s == "" || s == "null" || s == "{}" || s == "[]" || s == "false"
 }
 
 // refuse names what the file asks for and this package does not do.
@@ -148,8 +149,10 @@ func (f *configFile) refuse() error {
 	if !slices.Contains([]string{"llama", "qwen2"}, f.ModelType) {
 		no("model_type %q: supported are llama and qwen2", f.ModelType)
 	}
-	if !absent(f.RopeScaling) && !strings.Contains(strings.ReplaceAll(string(f.RopeScaling), " ", ""), `"rope_type":"default"`) {
-		no("rope_scaling %s is not supported", f.RopeScaling)
+	if !absent(f.RopeScaling) {
+		if p, err := parseRope(f.RopeScaling); err != nil || p.kind() != "default" {
+			no("rope_scaling %s is not supported", f.RopeScaling)
+		}
 	}
 	if f.ModelType == "qwen2" && or(f.UseSlidingWindow, false) {
 		no("use_sliding_window is not supported")
@@ -177,18 +180,40 @@ func (f *configFile) ropeTheta() (float64, error) {
 	if absent(f.RopeParameters) {
 		return or(f.RopeTheta, 10000), nil
 	}
-	var p struct {
-		Theta *float64 `json:"rope_theta"`
-		Type  string   `json:"rope_type"`
-	}
-	if err := json.Unmarshal(f.RopeParameters, &p); err != nil {
+	p, err := parseRope(f.RopeParameters)
+	if err != nil {
 		return 0, fmt.Errorf("rope_parameters: %w", err)
 	}
-	if p.Type != "" && p.Type != "default" {
-		return 0, fmt.Errorf("rope_parameters.rope_type %q is not supported", p.Type)
+	if kind := p.kind(); kind != "" && kind != "default" {
+		return 0, fmt.Errorf("rope_parameters.rope_type %q is not supported", kind)
 	}
 	return or(p.Theta, or(f.RopeTheta, 10000)), nil
 }
+
+// rope is rope_scaling, or rope_parameters of newer files.
+type rope struct {
+	Theta   *float64 `json:"rope_theta"`
+	Type    string   `json:"rope_type"`
+	OldType string   `json:"type"`
+	Partial *float64 `json:"partial_rotary_factor"`
+}
+
+// parseRope refuses fields that it does not know: parameters by layer type, or
+// of another kind of scaling.
+func parseRope(raw json.RawMessage) (rope, error) {
+	var p rope
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return rope{}, err
+	}
+	if or(p.Partial, 1) != 1 {
+		return rope{}, fmt.Errorf("partial_rotary_factor %v is not supported", *p.Partial)
+	}
+	return p, nil
+}
+
+func (p rope) kind() string { return cmp.Or(p.Type, p.OldType) }
 
 func (c *Config) setSpecialTokens(f configFile) error {
 	for _, t := range []struct {
@@ -217,7 +242,8 @@ func (c *Config) setSpecialTokens(f configFile) error {
 	return nil
 }
 
-// Validate checks that the numbers make a model, and reports all faults.
+// Validate checks that the numbers make a model that this package runs, and
+// reports all faults.
 func (c *Config) Validate() error {
 	var errs []error
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -241,8 +267,14 @@ func (c *Config) Validate() error {
 	if c.HeadDim%2 != 0 {
 		bad("head_dim %d is odd: rotary positions need pairs", c.HeadDim)
 	}
-	if !(c.RMSNormEps > 0) || !(c.RopeTheta > 0) || math.IsInf(c.RopeTheta, 0) {
-		bad("rms_norm_eps %v and rope_theta %v must be positive", c.RMSNormEps, c.RopeTheta)
+	if !(float32(c.RMSNormEps) > 0 && c.RMSNormEps <= 1) {
+		bad("rms_norm_eps is %v: want a positive number up to 1", c.RMSNormEps)
+	}
+	if !(c.RopeTheta > 0 && c.RopeTheta <= math.MaxFloat64) {
+		bad("rope_theta is %v: want a positive number", c.RopeTheta)
+	}
+	if !(c.InitializerRange >= 0 && c.InitializerRange <= math.MaxFloat32) {
+		bad("initializer_range is %v: want a number from 0 on", c.InitializerRange)
 	}
 	if _, ok := activations[c.HiddenAct]; !ok {
 		bad("hidden_act %q is not supported", c.HiddenAct)

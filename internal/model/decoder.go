@@ -1,6 +1,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/retort-ml/retort/internal/autodiff"
@@ -40,19 +41,20 @@ type Run struct {
 
 // Step appends every run's tokens to its cache and returns the rows (N,D) that
 // the head reads, run after run. They are valid until the next Step. Two runs
-// must not share a cache. A token outside the vocabulary, or a sequence longer
-// than the model's positions, is an error, and the caches are then unchanged.
+// must not share a cache. No tokens, a token outside the vocabulary, or a
+// sequence longer than the model's positions is an error, and the caches are
+// then unchanged.
 func (d *Decoder) Step(runs []Run) (compute.Mat, error) {
+	if len(runs) == 0 {
+		return compute.Mat{}, errors.New("no sequences to continue")
+	}
 	e := &d.eager
 	e.begin()
 	for i, r := range runs {
-		if n := r.Cache.length + len(r.Tokens); n > d.m.Config.MaxPositionEmbeddings {
-			return compute.Mat{}, fmt.Errorf("run %d: %d tokens, the model has %d positions", i, n, d.m.Config.MaxPositionEmbeddings)
+		if err := d.checkTokens(r.Tokens, r.Cache.length); err != nil {
+			return compute.Mat{}, fmt.Errorf("run %d: %w", i, err)
 		}
-		for j, id := range r.Tokens {
-			if id < 0 || int(id) >= d.m.Config.VocabSize {
-				return compute.Mat{}, fmt.Errorf("run %d: token id %d is outside the vocabulary of %d", i, id, d.m.Config.VocabSize)
-			}
+		for j := range r.Tokens {
 			e.positions = append(e.positions, int32(r.Cache.length+j))
 		}
 		e.tokens = append(e.tokens, r.Tokens...)
@@ -66,6 +68,24 @@ func (d *Decoder) Step(runs []Run) (compute.Mat, error) {
 		r.Cache.length += len(r.Tokens)
 	}
 	return h, nil
+}
+
+// checkTokens refuses tokens that cannot follow length others: none, too many,
+// or one that is outside the vocabulary.
+func (d *Decoder) checkTokens(tokens []int32, length int) error {
+	c := &d.m.Config
+	if len(tokens) == 0 {
+		return errors.New("no tokens")
+	}
+	if n := length + len(tokens); n > c.MaxPositionEmbeddings {
+		return fmt.Errorf("%d tokens, the model has %d positions", n, c.MaxPositionEmbeddings)
+	}
+	for i, id := range tokens {
+		if id < 0 || int(id) >= c.VocabSize {
+			return fmt.Errorf("token %d: id %d is outside the vocabulary of %d", i, id, c.VocabSize)
+		}
+	}
+	return nil
 }
 
 // Logits returns the logits (n,V) of the rows of h, as Step returned it. They

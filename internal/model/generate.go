@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -50,13 +51,20 @@ type generation struct {
 // Generate answers prompts (token ids, not empty), several at a time: when one
 // answer is finished, the next prompt takes its place. done gets each answer as
 // it is finished, with the prompt's index, in the calling goroutine; its error
-// ends the generation. Answers do not depend on which others were under way.
+// ends the generation. An answer ends with a stop token, after MaxTokens, or
+// when the model has no position for one more. Every prompt draws from a random
+// stream of its own, so that answers do not depend on which others were under
+// way (their log-probabilities do by rounding: a device may sum few rows in
+// another order than many).
 func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOptions, done func(i int, a Answer) error) error {
 	if o.MaxTokens == 0 {
 		o.MaxTokens = 256
 	}
 	if o.Batch == 0 {
 		o.Batch = 32
+	}
+	if err := d.checkGenerate(prompts, o); err != nil {
+		return err
 	}
 	var active []*generation
 	for waiting := 0; waiting < len(prompts) || len(active) > 0; {
@@ -66,9 +74,6 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 		rows := 0
 		for waiting < len(prompts) && len(active) < o.Batch && (rows == 0 || rows+len(prompts[waiting]) <= prefillRows) {
 			p := prompts[waiting]
-			if len(p) == 0 || len(p) >= d.m.Config.MaxPositionEmbeddings {
-				return fmt.Errorf("prompt %d: %d tokens: want 1 to %d", waiting, len(p), d.m.Config.MaxPositionEmbeddings-1)
-			}
 			active = append(active, &generation{prompt: waiting, next: p, cache: d.NewCache(len(p) + min(o.MaxTokens, 32)),
 				rng: random.Stream(o.Seed, fmt.Sprintf("sampling %d", waiting))})
 			rows += len(p)
@@ -90,6 +95,33 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 		}
 	}
 	return nil
+}
+
+// checkGenerate refuses what would end the generation later, before any answer.
+func (d *Decoder) checkGenerate(prompts [][]int32, o GenerateOptions) error {
+	if err := o.Validate(); err != nil {
+		return fmt.Errorf("generate: %w", err)
+	}
+	for i, p := range prompts {
+		if err := d.checkTokens(p, 0); err != nil {
+			return fmt.Errorf("prompt %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// Validate reports every field that is out of range.
+func (o GenerateOptions) Validate() error {
+	errs := []error{o.Sampling.Validate()}
+	for _, v := range []struct {
+		name  string
+		value int
+	}{{"max tokens", o.MaxTokens}, {"alternatives per token", o.TopK}, {"batch", o.Batch}} {
+		if v.value < 0 {
+			errs = append(errs, fmt.Errorf("%s: %d: want 0 or more", v.name, v.value))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // advance runs one step and chooses every sequence's next token.

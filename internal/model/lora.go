@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -54,15 +53,13 @@ func (o LoRA) Validate() error {
 	return errors.Join(errs...)
 }
 
-// divisor is what alpha is divided by to scale an update of rank r.
-func (o LoRA) divisor(r int) float64 {
+// scale is what an update is multiplied by.
+func (o LoRA) scale(size updateSize) float32 {
 	if o.RSLoRA {
-		return math.Sqrt(float64(r))
+		return float32(size.alpha / math.Sqrt(float64(size.r)))
 	}
-	return float64(r)
+	return float32(size.alpha / float64(size.r))
 }
-
-func (o LoRA) scale(r int, alpha float64) float32 { return float32(alpha / o.divisor(r)) }
 
 // AddLoRA gives every target a low-rank update that does nothing yet: A uniform
 // within ±1/sqrt(in), B zero, as PEFT starts. m.Params are then A and B.
@@ -75,8 +72,11 @@ func (m *Model) AddLoRA(o LoRA, rng *rand.Rand) error {
 	if err != nil {
 		return fmt.Errorf("add low-rank updates: %w", err)
 	}
-	err = m.addUpdates(o, targets, func(module) (int, float64) { return o.R, o.Alpha })
-	if err != nil {
+	sizes := map[string]updateSize{}
+	for _, mod := range targets {
+		sizes[mod.name] = updateSize{o.R, o.Alpha}
+	}
+	if err := m.addUpdates(o, targets, sizes); err != nil {
 		return fmt.Errorf("add low-rank updates: %w", err)
 	}
 	for _, mod := range targets {
@@ -89,21 +89,27 @@ func (m *Model) AddLoRA(o LoRA, rng *rand.Rand) error {
 	return nil
 }
 
-// addUpdates makes zero updates of the targets, whose rank and alpha size gives.
-func (m *Model) addUpdates(o LoRA, targets []module, size func(module) (r int, alpha float64)) error {
+// updateSize is the rank and alpha of one module's update.
+type updateSize struct {
+	r     int
+	alpha float64
+}
+
+// addUpdates makes zero updates of the targets.
+func (m *Model) addUpdates(o LoRA, targets []module, sizes map[string]updateSize) error {
 	if m.LoRA != nil {
 		return errors.New("the model has low-rank updates already")
 	}
 	for _, p := range m.params {
 		return fmt.Errorf("%s is trained itself", p.Name)
 	}
-	m.LoRA = &o
+	m.LoRA, m.sizes = &o, sizes
 	for _, mod := range targets {
-		r, alpha := size(mod)
+		size := sizes[mod.name]
 		u := &autodiff.LoRA{
-			A:       autodiff.NewParam(m.dev, loraName(mod.name, "A"), r, mod.part.Weight.In),
-			B:       autodiff.NewParam(m.dev, loraName(mod.name, "B"), mod.part.Weight.Out, r),
-			Scale:   o.scale(r, alpha),
+			A:       autodiff.NewParam(m.dev, loraName(mod.name, "A"), size.r, mod.part.Weight.In),
+			B:       autodiff.NewParam(m.dev, loraName(mod.name, "B"), mod.part.Weight.Out, size.r),
+			Scale:   o.scale(size),
 			Dropout: float32(o.Dropout),
 		}
 		mod.part.LoRA = u
@@ -117,6 +123,9 @@ func loraName(module, ab string) string {
 	return "base_model.model." + module + ".lora_" + ab + ".weight"
 }
 
+// isTarget tells whether name is module's path, or its end after a dot.
+func isTarget(module, name string) bool { return module == name || strings.HasSuffix(module, "."+name) }
+
 // targets are the modules that names select, as PEFT's target_modules: a
 // module's whole path or the end of it after a dot. "all-linear" is all but the
 // head. A name that selects nothing is an error.
@@ -126,7 +135,7 @@ func (m *Model) targets(names []string) ([]module, error) {
 	for _, mod := range m.modules() {
 		chosen := false
 		for _, name := range names {
-			if name == "all-linear" || mod.name == name || strings.HasSuffix(mod.name, "."+name) {
+			if name == "all-linear" || isTarget(mod.name, name) {
 				chosen, used[name] = true, true
 			}
 		}
@@ -142,28 +151,12 @@ func (m *Model) targets(names []string) ([]module, error) {
 	return list, nil
 }
 
-// matching are the modules whose whole path pattern matches, as PEFT's
-// target_modules given as a string.
-func (m *Model) matching(pattern string) ([]module, error) {
-	re, err := regexp.Compile("^(?:" + pattern + ")$")
-	if err != nil {
-		return nil, fmt.Errorf("target_modules: %w", err)
-	}
-	var list []module
-	for _, mod := range m.modules() {
-		if re.MatchString(mod.name) {
-			list = append(list, mod)
-		}
-	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("target_modules %q matches no linear layer", pattern)
-	}
-	return list, nil
-}
-
 // Merge adds every low-rank update to its matrix, in float32, and removes the
-// update: W + scale·B·A.
+// update: W + scale·B·A. Without updates it does nothing.
 func (m *Model) Merge() {
+	if m.LoRA == nil {
+		return
+	}
 	for _, mod := range m.modules() {
 		u := mod.part.LoRA
 		if u == nil {
@@ -172,7 +165,15 @@ func (m *Model) Merge() {
 		merged := m.expand(mod.part.Weight)
 		// W[o,i] += scale·Σ_r B[o,r]·A[r,i]: the gradient product of B with A as the weight.
 		m.dev.MatMulGrad(compute.Of(merged), compute.Of(u.B.Value), compute.SharedF32(u.A.Value), u.Scale, true)
-		mod.part.Weight, mod.part.LoRA = compute.SharedF32(merged), nil
+		mod.part.Weight = compute.SharedF32(merged)
 	}
-	m.LoRA, m.params = nil, nil
+	m.removeUpdates()
+}
+
+// removeUpdates forgets the low-rank updates.
+func (m *Model) removeUpdates() {
+	for _, mod := range m.modules() {
+		mod.part.LoRA = nil
+	}
+	m.LoRA, m.params, m.sizes = nil, nil, nil
 }

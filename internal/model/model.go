@@ -11,8 +11,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Model is an architecture with its weights on a device. A frozen model may be
-// used by several Decoders at once; training changes it.
+// Model is an architecture with its weights on a device. A frozen model may
+// have several Decoders; as they share its device, one of them runs at a time.
+// Training changes a model.
 type Model struct {
 	Config Config
 	Embed  *autodiff.Table // (V,D)
@@ -25,6 +26,7 @@ type Model struct {
 	attention  *autodiff.Attention
 	activation compute.Activation
 	params     []*autodiff.Param
+	sizes      map[string]updateSize // of the low-rank updates, by module
 	close      func() error
 }
 
@@ -143,6 +145,18 @@ func (a *assembler) layer(c *Config, prefix string) Layer {
 	}
 }
 
+// parameters estimates what Parameters counts, without biases; a float64, as
+// the sizes of a configuration can overflow an int.
+func (c *Config) parameters() float64 {
+	d, head := float64(c.HiddenSize), float64(c.HeadDim)
+	layer := d * (2*head*float64(c.NumAttentionHeads+c.NumKeyValueHeads) + 3*float64(c.IntermediateSize) + 2)
+	tables := 2.0
+	if c.TieWordEmbeddings {
+		tables = 1
+	}
+	return float64(c.NumHiddenLayers)*layer + tables*float64(c.VocabSize)*d + d
+}
+
 // module is a matrix of the model by its Hugging Face path, without ".weight".
 type module struct {
 	name string
@@ -165,15 +179,20 @@ func (m *Model) modules() []module {
 	return list
 }
 
-// gains lists the norms by their Hugging Face paths.
-func (m *Model) gains() map[string]*autodiff.Gain {
-	list := map[string]*autodiff.Gain{"model.norm": m.Norm}
+// norm is a gain of the model by its Hugging Face path, without ".weight".
+type norm struct {
+	name string
+	gain *autodiff.Gain
+}
+
+// gains lists the norms in the model's order.
+func (m *Model) gains() []norm {
+	var list []norm
 	for i, l := range m.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
-		list[p+"input_layernorm"] = l.AttentionNorm
-		list[p+"post_attention_layernorm"] = l.MLPNorm
+		list = append(list, norm{p + "input_layernorm", l.AttentionNorm}, norm{p + "post_attention_layernorm", l.MLPNorm})
 	}
-	return list
+	return append(list, norm{"model.norm", m.Norm})
 }
 
 // Parameters counts the model's values, without low-rank updates.
@@ -183,7 +202,7 @@ func (m *Model) Parameters() int {
 		n += m.Head.Weight.Out * m.Head.Weight.In
 	}
 	for _, g := range m.gains() {
-		n += g.Values.Shape().TotalSize()
+		n += g.gain.Values.Shape().TotalSize()
 	}
 	for _, mod := range m.modules() {
 		n += mod.part.Weight.Out * mod.part.Weight.In
@@ -194,11 +213,18 @@ func (m *Model) Parameters() int {
 	return n
 }
 
+// maxNewParameters is the largest model that New makes, 128 GB of float32:
+// sizes beyond that are a mistake, and a process that runs out of memory cannot say so.
+const maxNewParameters = 1 << 35
+
 // New makes a model with random weights: normal with standard deviation
 // InitializerRange, norms one, biases zero, as transformers does it.
 func New(dev compute.Device, c Config, rng *rand.Rand) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("new model: %w", err)
+	}
+	if n := c.parameters(); n > maxNewParameters {
+		return nil, fmt.Errorf("new model: %.3g parameters: want at most %.3g", n, float64(maxNewParameters))
 	}
 	return assemble(dev, c, &randomWeights{dev, rng, c.InitializerRange})
 }
@@ -221,8 +247,9 @@ func (r *randomWeights) matrix(_ string, out, in int) (*compute.Weight, error) {
 func (r *randomWeights) vector(name string, n int) (*tensor.Dense, error) {
 	a := r.dev.New(n)
 	if isGain(name) {
-		for i, v := range r.dev.Host(compute.Of(a)) {
-			r.dev.Host(compute.Of(a))[i] = v + 1
+		values := r.dev.Host(compute.Of(a))
+		for i := range values {
+			values[i] = 1
 		}
 	}
 	return a, nil

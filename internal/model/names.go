@@ -12,6 +12,9 @@ import (
 // checkNames refuses a checkpoint with tensors that the configuration does not
 // call for: a weight that nobody reads means that the model is another one.
 func checkNames(c *Config, names []string) error {
+	if c.NumHiddenLayers > len(names) {
+		return fmt.Errorf("num_hidden_layers is %d, and there are %d tensors", c.NumHiddenLayers, len(names))
+	}
 	known := map[string]bool{}
 	collect := &nameCollector{known}
 	a := assembler{w: collect}

@@ -35,7 +35,7 @@ func (m *Model) Save(dir string) error {
 	if err := safetensors.WriteModel(dir, tensors, maxShardBytes); err != nil {
 		return fmt.Errorf("save model %s: %w", dir, err)
 	}
-	config, err := m.Config.JSON(torchDtypes[m.Embed.Weight.Format])
+	config, err := m.Config.JSON(m.torchDtype())
 	if err != nil {
 		return fmt.Errorf("save model %s: %w", dir, err)
 	}
@@ -44,10 +44,22 @@ func (m *Model) Save(dir string) error {
 
 var torchDtypes = map[compute.Format]string{compute.F32: "float32", compute.F16: "float16", compute.BF16: "bfloat16"}
 
+// torchDtype is the type that readers convert all weights to: that of the
+// matrices, or float32 if they differ, as after a merge, so that none is rounded.
+func (m *Model) torchDtype() string {
+	format := m.Embed.Weight.Format
+	for _, mod := range m.modules() {
+		if mod.part.Weight.Format != format {
+			return torchDtypes[compute.F32]
+		}
+	}
+	return torchDtypes[format]
+}
+
 func (m *Model) tensors() ([]safetensors.Tensor, error) {
 	list := []safetensors.Tensor{}
 	add := func(name string, w *compute.Weight) error {
-		t, err := matrixTensor(name, w)
+		t, err := m.matrixTensor(name, w)
 		list = append(list, t)
 		return err
 	}
@@ -59,8 +71,8 @@ func (m *Model) tensors() ([]safetensors.Tensor, error) {
 			return nil, err
 		}
 	}
-	for name, g := range m.gains() {
-		list = append(list, m.arrayTensor(name+".weight", g.Values))
+	for _, g := range m.gains() {
+		list = append(list, m.arrayTensor(g.name+".weight", g.gain.Values))
 	}
 	for _, mod := range m.modules() {
 		if err := add(mod.name+".weight", mod.part.Weight); err != nil {
@@ -73,7 +85,10 @@ func (m *Model) tensors() ([]safetensors.Tensor, error) {
 	return list, nil
 }
 
-func matrixTensor(name string, w *compute.Weight) (safetensors.Tensor, error) {
+func (m *Model) matrixTensor(name string, w *compute.Weight) (safetensors.Tensor, error) {
+	if w.Array() != nil {
+		return m.arrayTensor(name, w.Array()), nil
+	}
 	for dtype, format := range formats {
 		if format == w.Format {
 			return safetensors.Tensor{Name: name, Dtype: dtype, Shape: []int{w.Out, w.In}, Data: w.Data()}, nil

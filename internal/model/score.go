@@ -25,6 +25,17 @@ type Scored struct {
 // from[i] ≥ 1 on, each given all before it, and with topK > 0 the likeliest
 // alternatives at each place.
 func (d *Decoder) Score(ctx context.Context, sequences [][]int32, from []int, topK int) ([]Scored, error) {
+	if len(from) != len(sequences) {
+		return nil, fmt.Errorf("score %d sequences from %d indices", len(sequences), len(from))
+	}
+	for i, s := range sequences {
+		if from[i] < 1 || from[i] > len(s) {
+			return nil, fmt.Errorf("sequence %d: scoring from token %d of %d", i, from[i], len(s))
+		}
+		if err := d.checkTokens(s, -1); err != nil { // the last is only predicted
+			return nil, fmt.Errorf("sequence %d: %w", i, err)
+		}
+	}
 	out := make([]Scored, len(sequences))
 	for start := 0; start < len(sequences); {
 		if err := ctx.Err(); err != nil {
@@ -32,11 +43,7 @@ func (d *Decoder) Score(ctx context.Context, sequences [][]int32, from []int, to
 		}
 		end, rows := start, 0
 		for end < len(sequences) && (end == start || rows+len(sequences[end]) <= scoreRows) {
-			s := sequences[end]
-			if from[end] < 1 || from[end] > len(s) {
-				return nil, fmt.Errorf("sequence %d: scoring from token %d of %d", end, from[end], len(s))
-			}
-			rows += len(s)
+			rows += len(sequences[end])
 			end++
 		}
 		if err := d.scoreBatch(sequences[start:end], from[start:end], topK, out[start:end]); err != nil {
@@ -76,9 +83,6 @@ func (d *Decoder) scoreBatch(sequences [][]int32, from []int, topK int, out []Sc
 		return err
 	}
 	return d.eachLogProbs(h, list, func(r scoredRow, logProbs []float32) error {
-		if r.target < 0 || int(r.target) >= len(logProbs) {
-			return fmt.Errorf("token id %d is outside the vocabulary of %d", r.target, len(logProbs))
-		}
 		s := &out[r.out]
 		s.LogProbs = append(s.LogProbs, logProbs[r.target])
 		if topK > 0 {
@@ -115,14 +119,16 @@ func (d *Decoder) eachLogProbs(h compute.Mat, list []scoredRow, f func(scoredRow
 // choice, a list of token ids, as the continuation of each prompt. The prompt
 // is computed once, and choices that begin alike share their beginning.
 func (d *Decoder) ScoreChoices(ctx context.Context, prompts, choices [][]int32) ([][]float64, error) {
+	longest := 0
 	for i, c := range choices {
-		if len(c) == 0 {
-			return nil, fmt.Errorf("choice %d is empty", i)
+		if err := d.checkTokens(c, 0); err != nil {
+			return nil, fmt.Errorf("choice %d: %w", i, err)
 		}
-		for _, id := range c {
-			if id < 0 || int(id) >= d.m.Config.VocabSize {
-				return nil, fmt.Errorf("choice %d: token id %d is outside the vocabulary of %d", i, id, d.m.Config.VocabSize)
-			}
+		longest = max(longest, len(c))
+	}
+	for i, p := range prompts {
+		if err := d.checkTokens(p, max(longest-1, 0)); err != nil {
+			return nil, fmt.Errorf("prompt %d with the longest choice: %w", i, err)
 		}
 	}
 	out := make([][]float64, len(prompts))
@@ -132,9 +138,6 @@ func (d *Decoder) ScoreChoices(ctx context.Context, prompts, choices [][]int32) 
 		}
 		end, rows := start, 0
 		for end < len(prompts) && (end == start || rows+len(prompts[end]) <= scoreRows) {
-			if len(prompts[end]) == 0 {
-				return nil, fmt.Errorf("prompt %d is empty", end)
-			}
 			rows += len(prompts[end])
 			end++
 		}

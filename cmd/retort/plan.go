@@ -1,0 +1,62 @@
+package main
+
+import (
+	"encoding/json"
+
+	"github.com/retort-ml/retort/pipeline"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/urfave/cli/v2"
+)
+
+func planCommand(s streams) *cli.Command {
+	return &cli.Command{
+		Name:        "plan",
+		Usage:       "say which stages run would reuse and which it would run, and why",
+		ArgsUsage:   "RECIPE",
+		Description: "Changes nothing.",
+		Flags:       []cli.Flag{storeFlag(), setFlag(), targetFlag(), jsonFlag()},
+		Action:      func(c *cli.Context) error { return plan(c, s) },
+	}
+}
+
+func plan(c *cli.Context, s streams) error {
+	p, err := prepare(c)
+	if err != nil {
+		return err
+	}
+	plan, err := pipeline.NewPlan(c.Context, p.store, p.stages, c.StringSlice("target")...)
+	if err != nil {
+		return err
+	}
+	if c.Bool("json") {
+		return printJSON(s, plan)
+	}
+	t := newTable(s, "Stage", "Kind", "Action", "Why", "Artifact")
+	for _, stage := range plan.Stages {
+		why := stage.Reason
+		if stage.Resumes {
+			why += "; continues partial work"
+		}
+		t.AppendRow(table.Row{stage.Name, stage.Kind, stage.Action, why, stage.ID[:16]})
+	}
+	t.Render()
+	return nil
+}
+
+func printJSON(s streams, v any) error {
+	e := json.NewEncoder(s.out)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// newTable is a plain table on the standard output.
+func newTable(s streams, header ...any) table.Writer {
+	t := table.NewWriter()
+	t.SetOutputMirror(s.out)
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.OptionsNoBordersAndSeparators
+	t.AppendHeader(table.Row(header))
+	return t
+}

@@ -1,0 +1,81 @@
+package datasets_test
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/retort-ml/retort/datasets"
+)
+
+// bytewise is a tokenizer whose ids are bytes. Its special tokens must not
+// appear: Format alone says where sequences begin and end.
+type bytewise struct{}
+
+func (bytewise) Encode(text string, addSpecial bool) []int32 {
+	var ids []int32
+	if addSpecial {
+		ids = append(ids, 999)
+	}
+	for _, b := range []byte(text) {
+		ids = append(ids, int32(b))
+	}
+	return ids
+}
+
+type negative struct{}
+
+func (negative) Encode(string, bool) []int32 { return []int32{3, -7} }
+
+func example(prompt, response string) datasets.Example {
+	return datasets.Example{ID: "id-" + prompt, Prompt: prompt, Response: response, File: "f.parquet", Row: 5}
+}
+
+func TestEncode(t *testing.T) {
+	examples := []datasets.Example{example("ab", "c")}
+	for _, c := range []struct {
+		name   string
+		format datasets.Format
+		want   []int32
+		prompt int
+	}{
+		{"all parts", datasets.Format{Separator: ">", BOS: 1, EOS: 2}, []int32{1, 'a', 'b', '>', 'c', 2}, 3},
+		{"no marks", datasets.Format{Separator: ">", BOS: -1, EOS: -1}, []int32{'a', 'b', '>', 'c'}, 2},
+		{"the ids 0", datasets.Format{}, []int32{0, 'a', 'b', 'c', 0}, 3},
+		{"prompt only", datasets.Format{Separator: ">", BOS: 1, EOS: 2, OmitResponse: true}, []int32{1, 'a', 'b'}, 3},
+	} {
+		got, skipped, err := datasets.Encode(bytewise{}, examples, c.format)
+		if err != nil || skipped.Total() != 0 {
+			t.Errorf("%s: %v, skipped %+v", c.name, err, skipped)
+			continue
+		}
+		if want := []datasets.Sequence{{Tokens: c.want, PromptLen: c.prompt}}; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, want)
+		}
+	}
+}
+
+func TestEncodeCountsWhatItSkips(t *testing.T) {
+	examples := []datasets.Example{example("", "a"), example("b", ""), example("c", strings.Repeat("x", 20)), example("d", "e")}
+	f := datasets.Format{BOS: -1, EOS: -1, MaxTokens: 20}
+	got, skipped, err := datasets.Encode(bytewise{}, examples, f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (datasets.Skipped{TooLong: 1, EmptyPrompt: 1, EmptyResponse: 1}); skipped != want {
+		t.Errorf("skipped %+v, want %+v", skipped, want)
+	}
+	if len(got) != 1 || got[0].Example != 3 {
+		t.Errorf("sequences %+v, want that of example 3", got)
+	}
+	f.OnTooLong = datasets.ErrorTooLong
+	_, _, err = datasets.Encode(bytewise{}, examples, f)
+	wantError(t, "too long", err, "id-c", "f.parquet row 5", "21 tokens, more than 20")
+}
+
+func TestEncodeErrors(t *testing.T) {
+	_, _, err := datasets.Encode(bytewise{}, nil, datasets.Format{BOS: -2, EOS: -9, MaxTokens: -1, OnTooLong: "cut"})
+	wantError(t, "format", err, "BOS: -2", "EOS: -9", "max tokens: -1", `on too long: "cut": want skip or error`)
+	_, _, err = datasets.Encode(negative{}, []datasets.Example{example("a", "b")}, datasets.Format{BOS: -1, EOS: -1})
+	wantError(t, "a negative id", err, "id-a", "the id -7")
+}

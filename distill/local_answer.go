@@ -1,0 +1,187 @@
+package distill
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/retort-ml/retort/internal/model"
+	"github.com/retort-ml/retort/internal/random"
+)
+
+// Answer implements Teacher. All requests are checked before the first is answered.
+func (t *LocalTeacher) Answer(ctx context.Context, requests []Request, done func(i int, a Answer) error) error {
+	var given []int
+	groups := map[group][]int{}
+	var order []group
+	tokens := make([][]int32, len(requests))
+	for i := range requests {
+		r := requests[i].canonical()
+		var err error
+		if tokens[i], err = t.encode(&r); err != nil {
+			return fmt.Errorf("local teacher: prompt %s: %w", quoted(r.Prompt), err)
+		}
+		if r.Given != nil {
+			given = append(given, i)
+			continue
+		}
+		g := groupOf(i, &r)
+		if groups[g] == nil {
+			order = append(order, g)
+		}
+		groups[g] = append(groups[g], i)
+	}
+	if err := t.score(ctx, requests, tokens, given, done); err != nil {
+		return err
+	}
+	for _, g := range order {
+		if err := t.generate(ctx, g, tokens, groups[g], done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// encode returns the tokens of a request's prompt, and of the response it
+// gives, if it fits the model.
+func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
+	if err := r.Validate(); err != nil {
+		return nil, err
+	}
+	tokens := t.prompt(r.Prompt)
+	limit := t.model.Config.MaxPositionEmbeddings - 1 // leaves room for one token
+	if len(tokens) == 0 || len(tokens) > limit {
+		return nil, fmt.Errorf("%d tokens: want 1 to %d", len(tokens), limit)
+	}
+	if r.Given == nil {
+		return tokens, nil
+	}
+	tokens = append(tokens, t.tokenizer.Encode(t.format.Separator+*r.Given, false)...)
+	tokens = append(tokens, t.format.Stop[0])
+	// The last token is not run, only scored.
+	if len(tokens)-1 > t.model.Config.MaxPositionEmbeddings {
+		return nil, fmt.Errorf("%d tokens with the given response: the model has %d positions", len(tokens), t.model.Config.MaxPositionEmbeddings)
+	}
+	return tokens, nil
+}
+
+func (t *LocalTeacher) prompt(text string) []int32 {
+	var tokens []int32
+	if t.format.BOS >= 0 {
+		tokens = append(tokens, t.format.BOS)
+	}
+	return append(tokens, t.tokenizer.Encode(text, false)...)
+}
+
+// quoted is the beginning of a text, for messages.
+func quoted(text string) string {
+	const most = 60
+	if r := []rune(text); len(r) > most {
+		return fmt.Sprintf("%q…", string(r[:most]))
+	}
+	return fmt.Sprintf("%q", text)
+}
+
+// group is what the prompts of one generation have in common.
+type group struct {
+	sampling  model.Sampling
+	maxTokens int
+	topK      int
+	// A sampled answer is a group of its own, that of request number alone: its
+	// draws must follow from the request, not from its place among others.
+	alone int // -1 for greedy answers
+	seed  uint64
+}
+
+func groupOf(i int, r *Request) group {
+	g := group{sampling: r.Sampling, maxTokens: r.MaxTokens, topK: r.TopK, alone: -1}
+	if r.Sampling.Temperature > 0 {
+		g.alone, g.seed = i, random.Key(r.Seed, "answer "+r.Key("").String())
+	}
+	return g
+}
+
+// generate answers the requests of a group, given by index.
+func (t *LocalTeacher) generate(ctx context.Context, g group, tokens [][]int32, indices []int, done func(i int, a Answer) error) error {
+	prompts := make([][]int32, len(indices))
+	for j, i := range indices {
+		prompts[j] = tokens[i]
+	}
+	o := model.GenerateOptions{Sampling: g.sampling, MaxTokens: g.maxTokens, Stop: t.format.Stop, TopK: g.topK,
+		Batch: t.format.Batch, Seed: g.seed}
+	turns := turns{batch: t.format.Batch, start: time.Now()}
+	return t.decoder.Generate(ctx, prompts, o, func(j int, a model.Answer) error {
+		text := t.text(a.Tokens, a.Stopped)
+		return done(indices[j], Answer{
+			Text: text, Tokens: a.Tokens, LogProbs: a.LogProbs, Top: a.Top, PromptTokens: len(prompts[j]),
+			Finish: finish(text, a.Stopped), Latency: turns.finished(j),
+		})
+	})
+}
+
+// text is what an answer's tokens say.
+func (t *LocalTeacher) text(tokens []int32, stopped bool) string {
+	if stopped {
+		tokens = tokens[:len(tokens)-1]
+	}
+	return strings.TrimPrefix(t.tokenizer.Decode(tokens, true), t.format.Separator)
+}
+
+// turns measures latencies: the first batch of prompts begins at the start, and
+// each later one when an answer is finished.
+type turns struct {
+	batch int
+	start time.Time
+	ends  []time.Time
+}
+
+// finished notes the end of prompt j's answer, and returns how long it took.
+func (t *turns) finished(j int) time.Duration {
+	now := time.Now()
+	t.ends = append(t.ends, now)
+	if j < t.batch {
+		return now.Sub(t.start)
+	}
+	return now.Sub(t.ends[min(j-t.batch, len(t.ends)-1)])
+}
+
+// score scores the given responses of requests, a few at a time.
+func (t *LocalTeacher) score(ctx context.Context, requests []Request, tokens [][]int32, indices []int, done func(i int, a Answer) error) error {
+	// Scores of requests that ask for different numbers of alternatives are apart.
+	slices.SortStableFunc(indices, func(a, b int) int { return requests[a].TopK - requests[b].TopK })
+	for len(indices) > 0 {
+		n := 1
+		for n < len(indices) && n < t.format.Batch && requests[indices[n]].TopK == requests[indices[0]].TopK {
+			n++
+		}
+		if err := t.scoreSome(ctx, requests, tokens, indices[:n], done); err != nil {
+			return err
+		}
+		indices = indices[n:]
+	}
+	return nil
+}
+
+func (t *LocalTeacher) scoreSome(ctx context.Context, requests []Request, tokens [][]int32, indices []int, done func(i int, a Answer) error) error {
+	start := time.Now()
+	sequences, from := make([][]int32, len(indices)), make([]int, len(indices))
+	for j, i := range indices {
+		sequences[j], from[j] = tokens[i], len(t.prompt(requests[i].Prompt))
+	}
+	scored, err := t.decoder.Score(ctx, sequences, from, requests[indices[0]].TopK)
+	if err != nil {
+		return err
+	}
+	for j, i := range indices {
+		err := done(i, Answer{
+			Text: *requests[i].Given, Tokens: sequences[j][from[j]:], LogProbs: scored[j].LogProbs, Top: scored[j].Top,
+			PromptTokens: from[j], Finish: FinishGiven, Latency: time.Since(start),
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

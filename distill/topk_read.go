@@ -1,0 +1,173 @@
+package distill
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/apache/arrow/go/v17/arrow"
+	"github.com/apache/arrow/go/v17/arrow/array"
+	"github.com/apache/arrow/go/v17/arrow/ipc"
+	"github.com/apache/arrow/go/v17/arrow/memory"
+)
+
+// TopK reads the teacher's alternatives into memory: 8 bytes for each of K at
+// every token. The file is checked against answers.json and against the rows
+// before anything else; whatever is wrong with it is an error that names it.
+func (a *Answers) TopK() (*TopTable, error) {
+	path := filepath.Join(a.dir, topFile)
+	if a.Info.TopK == 0 {
+		return nil, fmt.Errorf("read %s: the answers were collected without the teacher's probabilities (top_k 0)", path)
+	}
+	if err := checkFile(path, a.top); err != nil {
+		return nil, err
+	}
+	table, err := a.readTop(path)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	}
+	return table, nil
+}
+
+func (a *Answers) readTop(path string) (*TopTable, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Unwrap(err)
+	}
+	defer f.Close()
+	if err := checkFooter(f, a.top.Bytes); err != nil {
+		return nil, err
+	}
+	n, k := a.Counts.AnswerTokens, a.Info.TopK
+	// Before memory is taken for it: uncompressed, the file holds at least this.
+	if int64(n) > a.top.Bytes/8/int64(k) {
+		return nil, fmt.Errorf("%d bytes for %d tokens with %d alternatives", a.top.Bytes, n, k)
+	}
+	t := NewTopTable(k)
+	t.ids, t.logProbs = make([]int32, 0, n*k), make([]float32, 0, n*k)
+	next := place{rows: a.Rows}
+	err = eachRecord(f, k, func(r arrow.Record) error { return t.appendRecord(r, &next) })
+	if err != nil {
+		return nil, err
+	}
+	next.skipEmpty()
+	if next.row < len(a.Rows) {
+		return nil, fmt.Errorf("it ends before token %d of answer %d", next.offset, next.row)
+	}
+	for i := range a.Rows {
+		t.first = append(t.first, t.first[i]+len(a.Rows[i].Tokens))
+	}
+	return t, nil
+}
+
+// place is the answer's token that the next row must be of.
+type place struct {
+	rows        []Row
+	row, offset int
+}
+
+func (p *place) skipEmpty() {
+	for p.row < len(p.rows) && p.offset == len(p.rows[p.row].Tokens) {
+		p.row, p.offset = p.row+1, 0
+	}
+}
+
+// appendRecord appends the rows of a record batch of topSchema.
+func (t *TopTable) appendRecord(r arrow.Record, next *place) error {
+	example, offset := r.Column(0).(*array.Int32), r.Column(1).(*array.Int32)
+	idList, logProbList := r.Column(2).(*array.FixedSizeList), r.Column(3).(*array.FixedSizeList)
+	ids, logProbs := idList.ListValues().(*array.Int32), logProbList.ListValues().(*array.Float32)
+	for _, c := range []arrow.Array{example, offset, idList, logProbList, ids, logProbs} {
+		if c.NullN() > 0 {
+			return errors.New("it has nulls")
+		}
+	}
+	for i := range int(r.NumRows()) {
+		next.skipEmpty()
+		if next.row == len(next.rows) {
+			return fmt.Errorf("it goes on after the last of %d answers", len(next.rows))
+		}
+		if e, o := example.Value(i), offset.Value(i); int(e) != next.row || int(o) != next.offset {
+			return fmt.Errorf("token %d of answer %d, where token %d of answer %d should be", o, e, next.offset, next.row)
+		}
+		at := i * t.k
+		if err := t.check(ids.Int32Values()[at:at+t.k], logProbs.Float32Values()[at:at+t.k]); err != nil {
+			return fmt.Errorf("answer %d (%s): token %d of the answer: %w", next.row, next.rows[next.row].ID, next.offset, err)
+		}
+		t.ids = append(t.ids, ids.Int32Values()[at:at+t.k]...)
+		t.logProbs = append(t.logProbs, logProbs.Float32Values()[at:at+t.k]...)
+		next.offset++
+	}
+	return nil
+}
+
+// eachRecord calls each with the record batches of the Arrow IPC file f, which
+// must have topSchema, one in memory at a time. Arrow panics on damaged files;
+// here that is an error.
+func eachRecord(f *os.File, k int, each func(arrow.Record) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("not a sound Arrow file: %v", p)
+		}
+	}()
+	limit := &boundedAllocator{left: 4*int64(topRowsPerBatch(k))*int64(k+1)*8 + 1<<20}
+	in, err := ipc.NewFileReader(f, ipc.WithAllocator(limit))
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if want := topSchema(k); !in.Schema().Equal(want) {
+		return fmt.Errorf("columns %v, want %v", in.Schema().Fields(), want.Fields())
+	}
+	for i := range in.NumRecords() {
+		record, err := in.RecordAt(i)
+		if err != nil {
+			return fmt.Errorf("record batch %d: %w", i, err)
+		}
+		err = each(record)
+		record.Release()
+		if err != nil {
+			return fmt.Errorf("record batch %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// boundedAllocator panics when more is in use than a few record batches of
+// topk.arrow take: sizes in a damaged file may be anything.
+type boundedAllocator struct{ left int64 }
+
+func (b *boundedAllocator) Allocate(size int) []byte {
+	b.take(int64(size))
+	return memory.DefaultAllocator.Allocate(size)
+}
+
+func (b *boundedAllocator) Reallocate(size int, old []byte) []byte {
+	b.take(int64(size - len(old)))
+	return memory.DefaultAllocator.Reallocate(size, old)
+}
+
+func (b *boundedAllocator) Free(old []byte) { b.left += int64(len(old)) }
+
+func (b *boundedAllocator) take(size int64) {
+	if size > b.left {
+		panic("a record batch larger than any that is written")
+	}
+	b.left -= size
+}
+
+// checkFooter checks the one size that the arrow reader takes memory for
+// without asking the allocator.
+func checkFooter(f *os.File, size int64) error {
+	const most = 64 << 20 // a million record batches
+	var tail [10]byte     // length, ARROW1
+	if _, err := f.ReadAt(tail[:], max(0, size-int64(len(tail)))); err != nil {
+		return fmt.Errorf("its end: %w", err)
+	}
+	if n := binary.LittleEndian.Uint32(tail[:]); int64(n) > min(most, size) {
+		return fmt.Errorf("a footer of %d bytes", n)
+	}
+	return nil
+}

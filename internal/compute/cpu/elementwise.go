@@ -1,0 +1,152 @@
+package cpu
+
+import (
+	"fmt"
+
+	"github.com/retort-ml/retort/internal/compute"
+)
+
+// Add sets y to a + b; y may be a or b.
+func (d *Device) Add(y, a, b compute.Mat) {
+	vy, va, vb := viewOf("Add y", y), viewOf("Add a", a), viewOf("Add b", b)
+	sameShape("Add", vy, va, vb)
+	d.eachRows(vy.rows, vy.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			d.kernels.add(vy.row(i), va.row(i), vb.row(i))
+		}
+	})
+}
+
+// AddRow adds row (1,C) to every row of y (N,C).
+func (d *Device) AddRow(y, row compute.Mat) {
+	vy, vr := viewOf("AddRow y", y), viewOf("AddRow row", row)
+	if vr.rows != 1 || vr.cols != vy.cols {
+		panic(fmt.Sprintf("cpu: AddRow: y %s, row %s", y, row))
+	}
+	r := vr.row(0)
+	d.eachRows(vy.rows, vy.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			d.kernels.add(vy.row(i), vy.row(i), r)
+		}
+	})
+}
+
+// SumRows adds the sum of the rows of x (N,C) to y (1,C).
+func (d *Device) SumRows(y, x compute.Mat) {
+	vy, vx := viewOf("SumRows y", y), viewOf("SumRows x", x)
+	if vy.rows != 1 || vy.cols != vx.cols {
+		panic(fmt.Sprintf("cpu: SumRows: y %s, x %s", y, x))
+	}
+	d.eachColumns(vx.cols, func(from, to int) {
+		sums := [panelWidth]float64{}
+		for i := range vx.rows {
+			for j, v := range vx.row(i)[from:to] {
+				sums[j] += float64(v)
+			}
+		}
+		y := vy.row(0)[from:to]
+		for j := range y {
+			y[j] = float32(float64(y[j]) + sums[j])
+		}
+	})
+}
+
+// eachColumns cuts columns into spans of at most panelWidth, each summed down
+// its rows by one thread.
+func (d *Device) eachColumns(cols int, body func(from, to int)) {
+	d.eachSpan(cols, panelWidth, func(_ *worker, from, to int) { body(from, to) })
+}
+
+// Scale multiplies x by s.
+func (d *Device) Scale(x compute.Mat, s float32) {
+	v := viewOf("Scale", x)
+	d.eachRows(v.rows, v.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			d.kernels.scale(v.row(i), s)
+		}
+	})
+}
+
+// Copy sets y to x.
+func (d *Device) Copy(y, x compute.Mat) {
+	vy, vx := viewOf("Copy y", y), viewOf("Copy x", x)
+	sameShape("Copy", vy, vx)
+	d.eachRows(vy.rows, vy.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			copy(vy.row(i), vx.row(i))
+		}
+	})
+}
+
+// Gather sets row i of y (n,C) to row rows[i] of x.
+func (d *Device) Gather(y, x compute.Mat, rows []int32) {
+	vy, vx := viewOf("Gather y", y), viewOf("Gather x", x)
+	checkRows("Gather", vx, vy, rows)
+	d.eachRows(vy.rows, vy.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			copy(vy.row(i), vx.row(int(rows[i])))
+		}
+	})
+}
+
+// Scatter sets row rows[i] of y to row i of x (n,C); rows has no value twice.
+func (d *Device) Scatter(y, x compute.Mat, rows []int32) {
+	vy, vx := viewOf("Scatter y", y), viewOf("Scatter x", x)
+	checkRows("Scatter", vy, vx, rows)
+	d.eachRows(vx.rows, vx.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			copy(vy.row(int(rows[i])), vx.row(i))
+		}
+	})
+}
+
+// checkRows panics unless rows has a row of the large view for each of the small one.
+func checkRows(what string, large, small view, rows []int32) {
+	if len(rows) != small.rows || small.cols != large.cols {
+		panic(fmt.Sprintf("cpu: %s: %d rows between (%d, %d) and (%d, %d)", what, len(rows), large.rows, large.cols, small.rows, small.cols))
+	}
+	for i, r := range rows {
+		if r < 0 || int(r) >= large.rows {
+			panic(fmt.Sprintf("cpu: %s: row %d at %d, of %d", what, r, i, large.rows))
+		}
+	}
+}
+
+// SumSquares returns Σ x², summed in float64 in a fixed order.
+func (d *Device) SumSquares(x compute.Mat) float64 {
+	v := viewOf("SumSquares", x)
+	if v.cols == 0 {
+		return 0
+	}
+	// The spans do not depend on the threads, so neither does the sum.
+	span := max(1, chunkValues/v.cols)
+	partial := make([]float64, (v.rows+span-1)/span)
+	d.eachSpan(v.rows, span, func(_ *worker, from, to int) {
+		sum := 0.0
+		for i := from; i < to; i++ {
+			sum += sumSquares(v.row(i))
+		}
+		partial[from/span] = sum
+	})
+	total := 0.0
+	for _, sum := range partial {
+		total += sum
+	}
+	return total
+}
+
+// sumSquares sums in four strands, which the processor adds at the same time.
+func sumSquares(x []float32) float64 {
+	var s0, s1, s2, s3 float64
+	for len(x) >= 4 {
+		s0 += float64(x[0]) * float64(x[0])
+		s1 += float64(x[1]) * float64(x[1])
+		s2 += float64(x[2]) * float64(x[2])
+		s3 += float64(x[3]) * float64(x[3])
+		x = x[4:]
+	}
+	for _, v := range x {
+		s0 += float64(v) * float64(v)
+	}
+	return s0 + s1 + (s2 + s3)
+}

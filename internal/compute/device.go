@@ -1,0 +1,112 @@
+package compute
+
+import "gorgonia.org/tensor"
+
+// Device has the primitives of the engine. Every method may be called from one
+// goroutine at a time per Device; a device uses its own threads inside. Results
+// are the same bytes at any thread count. Arguments whose shapes do not fit
+// make a method panic: a broken promise of the calling code. Output views must
+// not overlap inputs except where a method says so.
+type Device interface {
+	// New returns a zeroed array of the device.
+	New(shape ...int) *tensor.Dense
+	// Host returns the view's values for reading and writing by the host. On
+	// the CPU it is the memory itself; m must be contiguous (Stride = Cols).
+	Host(m Mat) []float32
+
+	// MatMul sets y (N,Out) to alpha·x·wᵀ, or adds it when add: x (N,In).
+	MatMul(y, x Mat, w *Weight, alpha float32, add bool)
+	// MatMulGrad sets dx (N,In) to alpha·dy·w, or adds it when add: dy (N,Out).
+	MatMulGrad(dx, dy Mat, w *Weight, alpha float32, add bool)
+	// MatMulOuter sets dw (Out,In) to alpha·dyᵀ·x, or adds it when add: dy (N,Out), x (N,In).
+	MatMulOuter(dw, dy, x Mat, alpha float32, add bool)
+
+	// Embed sets row i of y (N,D) to row ids[i] of w (V,D), times scale; a negative id gives zeros.
+	Embed(y Mat, w *Weight, ids []int32, scale float32)
+	// EmbedGrad adds row i of dy (N,D), times scale, to row ids[i] of dw (V,D).
+	EmbedGrad(dw, dy Mat, ids []int32, scale float32)
+
+	// RMSNorm sets row i of y (N,D) to x_i / sqrt(mean(x_i²) + eps) · gain (1,D).
+	RMSNorm(y, x, gain Mat, eps float32)
+	// RMSNormGrad sets dx (N,D), or adds to it when add, and adds to dgain (1,D) unless dgain.Array is nil.
+	RMSNormGrad(dx, dgain, dy, x, gain Mat, eps float32, add bool)
+
+	// Rotate turns the heads of x (N, heads·E) in place by the angle of each
+	// row's position: pairs (j, j+E/2) as Hugging Face's Llama has them, E being
+	// twice the number of r's frequencies. positions (N) are not negative.
+	// back turns the other way, which is the gradient.
+	Rotate(x Mat, headDim int, positions []int32, r *Rotation, back bool)
+	// Attention sets out (N,H·E) to causal attention within segments, and
+	// logsumexp (N,H), of the scaled scores, for the gradient. q (N,H·E), k and v (N,G·E) are rotated already.
+	Attention(out, logsumexp, q, k, v Mat, a AttentionShape)
+	// AttentionGrad sets dq, dk, dv.
+	AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v Mat, a AttentionShape)
+
+	// GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).
+	GLU(out, gateUp Mat, act Activation)
+	// GLUGrad sets dgateUp (N,2F).
+	GLUGrad(dgateUp, dout, gateUp Mat, act Activation)
+
+	// Add sets y to a + b; y may be a or b.
+	Add(y, a, b Mat)
+	// AddRow adds row (1,C) to every row of y (N,C).
+	AddRow(y, row Mat)
+	// SumRows adds the sum of the rows of x (N,C) to y (1,C).
+	SumRows(y, x Mat)
+	// Scale multiplies x by s.
+	Scale(x Mat, s float32)
+	// Copy sets y to x.
+	Copy(y, x Mat)
+	// Gather sets row i of y (n,C) to row rows[i] of x.
+	Gather(y, x Mat, rows []int32)
+	// Scatter sets row rows[i] of y to row i of x (n,C); rows has no value twice.
+	Scatter(y, x Mat, rows []int32)
+	// Dropout sets y (N,C) to x with each element kept with probability 1-p and
+	// then divided by 1-p; 0 ≤ p < 1, to the nearest 1/65536. Which elements are kept follows from key and the
+	// element's index alone, so the gradient is the same call on dy. y may be x.
+	Dropout(y, x Mat, p float32, key uint64)
+
+	// CrossEntropy replaces logits (n,V) by the gradient of Σ weights[i]·loss_i
+	// and sets losses[i] to loss_i = −log softmax(logits_i)[targets[i]] in nats (not weighted).
+	// A negative target is none: its row becomes zeros and its loss 0.
+	// Probabilities under 1e-30 give a gradient of 0, as denormal numbers would
+	// slow everything that follows.
+	CrossEntropy(logits Mat, targets []int32, weights []float32, losses []float64)
+	// LogSoftmax replaces each row of x by its log-softmax.
+	LogSoftmax(x Mat)
+
+	// SumSquares returns Σ x², summed in float64 in a fixed order.
+	SumSquares(x Mat) float64
+	// AdamW does one update of param from grad with moments m and v, all of one shape.
+	AdamW(param, grad, m, v Mat, o AdamW)
+}
+
+// AttentionShape says which rows see which. Row i sees the rows j ≤ i of
+// From[i] ≤ j: From[i] is the first row of its segment (or of its window).
+// Rows of padding have From[i] = i, and see themselves.
+type AttentionShape struct {
+	Heads, KVHeads, HeadDim int
+	Scale                   float32 // of the scores, usually 1/sqrt(HeadDim)
+	From                    []int32 // (N)
+	// KeyOffset: query row i is key row KeyOffset+i, when k and v hold a cache
+	// of rows before the queries (decoding). From counts key rows.
+	KeyOffset int
+}
+
+// Activation is the nonlinearity of a gated MLP.
+type Activation uint8
+
+// The activations, by the names of Hugging Face's hidden_act.
+const (
+	SiLU     Activation = iota // x·sigmoid(x)
+	GELUTanh                   // gelu_pytorch_tanh
+)
+
+// AdamW holds the numbers of one update (Loshchilov and Hutter 2019, as
+// torch.optim.AdamW does it): the parameter is first scaled by
+// 1 − Rate·Decay, the moments are corrected by 1 − Beta^Step.
+type AdamW struct {
+	Rate, Beta1, Beta2, Eps, Decay float64
+	Step                           int     // 1 at the first update
+	GradScale                      float32 // multiplies the gradient first: clipping and token normalisation
+}

@@ -1,0 +1,121 @@
+package compute
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"unsafe"
+
+	"gorgonia.org/tensor"
+)
+
+// Weight is an Out × In matrix in some storage format; its meaning is "rows,
+// dequantized to float32". A frozen Weight holds bytes that nobody changes (it
+// may be a view of a mapped file). An F32 Weight may instead share an array
+// with the optimizer, and then follows every update. A Weight may be read from
+// many goroutines at once, a shared one while nobody writes its array.
+type Weight struct {
+	Format  Format
+	Out, In int
+	data    []byte        // Out rows, each RowBytes(In) long; nil for a shared array
+	array   *tensor.Dense // (Out,In); nil for a frozen weight
+
+	once   sync.Once // guards floats
+	floats []float32 // of a frozen F32 weight, from its first use on
+}
+
+// NewWeight returns a frozen Weight of out rows of in values over data, which
+// it keeps and which must not change. The length of data must fit exactly; in
+// must be a whole number of the format's blocks.
+func NewWeight(f Format, out, in int, data []byte) (*Weight, error) {
+	if f >= formats {
+		return nil, fmt.Errorf("weight (%d, %d): unknown format %s", out, in, f)
+	}
+	if out < 1 || in < 1 {
+		return nil, fmt.Errorf("weight %s (%d, %d): both sizes must be at least 1", f, out, in)
+	}
+	if in%f.BlockValues() != 0 {
+		return nil, fmt.Errorf("weight %s (%d, %d): rows of %d values are not whole blocks of %d", f, out, in, in, f.BlockValues())
+	}
+	// The sizes may come from a damaged file: no product here can overflow.
+	blocks := in / f.BlockValues()
+	if blocks > len(data)/f.blockBytes() {
+		return nil, fmt.Errorf("weight %s (%d, %d): %d bytes do not hold one row", f, out, in, len(data))
+	}
+	rowBytes := f.RowBytes(in)
+	if len(data)%rowBytes != 0 || len(data)/rowBytes != out {
+		return nil, fmt.Errorf("weight %s (%d, %d): %d bytes, want %d rows of %d bytes", f, out, in, len(data), out, rowBytes)
+	}
+	return &Weight{Format: f, Out: out, In: in, data: data}, nil
+}
+
+// SharedF32 returns a Weight whose values are those of array (Out,In), now and
+// after every change. It panics unless the array is a float32 matrix stored
+// row by row, a broken promise of the calling code.
+func SharedF32(array *tensor.Dense) *Weight {
+	shape := array.Shape()
+	if len(shape) != 2 || array.Dtype() != tensor.Float32 || array.RequiresIterator() || array.DataOrder().IsColMajor() {
+		panic(fmt.Sprintf("compute: SharedF32 of %s %s, want a row-major float32 matrix", array.Dtype(), shape))
+	}
+	return &Weight{Format: F32, Out: shape[0], In: shape[1], array: array}
+}
+
+// Data returns the stored bytes of a frozen weight, which must not be changed,
+// and nil for one that shares an array.
+func (w *Weight) Data() []byte { return w.data }
+
+// Array returns the array (Out,In) that w shares, and nil for a frozen weight.
+func (w *Weight) Array() *tensor.Dense { return w.array }
+
+// Bytes returns how much memory or file the values take.
+func (w *Weight) Bytes() int {
+	if w.array != nil {
+		return 4 * w.Out * w.In
+	}
+	return len(w.data)
+}
+
+// Floats returns the values (Out·In) of an F32 weight, row by row: the shared
+// array's memory, or the stored bytes themselves where the host can read them
+// as float32 and a copy, made once, where it cannot. The values of a frozen
+// weight must not be changed. It panics for other formats.
+func (w *Weight) Floats() []float32 {
+	if w.Format != F32 {
+		panic(fmt.Sprintf("compute: Floats of a %s weight", w.Format))
+	}
+	if w.array != nil {
+		return w.array.Float32s()
+	}
+	w.once.Do(func() { w.floats = asFloats(w.data) })
+	return w.floats
+}
+
+// Row sets dst (In) to row i, dequantized. This is what each format means;
+// faster code must agree with it. It panics when the row or dst does not fit.
+func (w *Weight) Row(dst []float32, i int) {
+	if i < 0 || i >= w.Out || len(dst) != w.In {
+		panic(fmt.Sprintf("compute: row %d of a (%d, %d) weight into %d values", i, w.Out, w.In, len(dst)))
+	}
+	if w.Format == F32 {
+		copy(dst, w.Floats()[i*w.In:])
+		return
+	}
+	size := w.Format.RowBytes(w.In)
+	Dequantize(w.Format, dst, w.data[i*size:(i+1)*size])
+}
+
+// asFloats reads little-endian float32 values, in place if possible.
+func asFloats(data []byte) []float32 {
+	n := len(data) / 4
+	if n == 0 {
+		return nil
+	}
+	little := binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+	first := unsafe.Pointer(unsafe.SliceData(data))
+	if little && uintptr(first)%unsafe.Alignof(float32(0)) == 0 {
+		return unsafe.Slice((*float32)(first), n)
+	}
+	floats := make([]float32, n)
+	Dequantize(F32, floats, data)
+	return floats
+}

@@ -1,0 +1,128 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/retort-ml/retort/internal/compute"
+	"github.com/retort-ml/retort/internal/gguf"
+
+	"gorgonia.org/tensor"
+)
+
+// LoadGGUF reads a GGUF file of the architecture llama or qwen2, as llama.cpp
+// has them. Matrices stay in the stored format, as views of the mapped file;
+// those of queries and keys are copied where the file interleaves their rows.
+// Metadata, tensors and formats that are not understood are errors that name them.
+func LoadGGUF(dev compute.Device, path string) (*Model, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	m, err := assembleGGUF(dev, f)
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", path, errors.Join(err, f.Close()))
+	}
+	m.close = f.Close
+	return m, nil
+}
+
+func assembleGGUF(dev compute.Device, f *gguf.File) (*Model, error) {
+	c, err := ggufConfig(f)
+	if err != nil {
+		return nil, err
+	}
+	w := &ggufWeights{dev: dev, f: f, c: &c, used: map[string]bool{}}
+	m, err := assemble(dev, c, w)
+	if err != nil {
+		return nil, err
+	}
+	return m, w.checkUsed()
+}
+
+// ggufWeights are the weights of a GGUF file.
+type ggufWeights struct {
+	dev  compute.Device
+	f    *gguf.File
+	c    *Config
+	used map[string]bool // by llama.cpp's names
+}
+
+var ggufFormats = map[gguf.TensorType]compute.Format{
+	gguf.F32: compute.F32, gguf.F16: compute.F16, gguf.BF16: compute.BF16, gguf.Q8_0: compute.Q8_0, gguf.Q4_0: compute.Q4_0,
+}
+
+func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) {
+	w, err := g.stored(ggufName(name), in, out)
+	if err != nil || !interleaved(g.c.ModelType, name) {
+		return w, err
+	}
+	size := w.Format.RowBytes(in)
+	data := make([]byte, len(w.Data()))
+	for i := range out {
+		to := halvesRow(i, g.c.HeadDim)
+		copy(data[to*size:(to+1)*size], w.Data()[i*size:])
+	}
+	return compute.NewWeight(w.Format, out, in, data)
+}
+
+func (g *ggufWeights) vector(name string, n int) (*tensor.Dense, error) {
+	w, err := g.stored(ggufName(name), n)
+	if err != nil {
+		return nil, err
+	}
+	a := g.dev.New(n)
+	values := g.dev.Host(compute.Of(a))
+	w.Row(values, 0)
+	if interleaved(g.c.ModelType, name) {
+		for i, v := range slices.Clone(values) {
+			values[halvesRow(i, g.c.HeadDim)] = v
+		}
+	}
+	return a, nil
+}
+
+// stored is the tensor that llama.cpp calls name, a vector as one row.
+func (g *ggufWeights) stored(name string, dims ...int) (*compute.Weight, error) {
+	g.used[name] = true
+	t, ok := g.f.Tensor(name)
+	if !ok {
+		return nil, fmt.Errorf("tensor %s is missing", name)
+	}
+	if !slices.Equal(t.Dims, dims) {
+		return nil, fmt.Errorf("tensor %s has dims %v, the metadata wants %v", name, t.Dims, dims)
+	}
+	format, ok := ggufFormats[t.Type]
+	if !ok {
+		return nil, fmt.Errorf("tensor %s has type %s: supported are F32, F16, BF16, Q8_0 and Q4_0", name, t.Type)
+	}
+	data, err := g.f.Bytes(name)
+	if err != nil {
+		return nil, err
+	}
+	out := 1
+	if len(dims) == 2 {
+		out = dims[1]
+	}
+	w, err := compute.NewWeight(format, out, dims[0], data)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %s: %w", name, err)
+	}
+	return w, nil
+}
+
+// checkUsed refuses a file with tensors that nobody reads: the model would be
+// another one.
+func (g *ggufWeights) checkUsed() error {
+	for _, t := range g.f.Tensors() {
+		switch {
+		case g.used[t.Name]:
+		case t.Name == "rope_freqs.weight":
+			return fmt.Errorf("tensor %s: scaled rotary positions are not supported", t.Name)
+		default:
+			return fmt.Errorf("tensor %s is not part of a %s model with this metadata", t.Name, g.c.ModelType)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package tokenizer
+
+import (
+	"strings"
+	"unicode"
+)
+
+// piece is a part of a text on its way to ids: text, or an added token.
+type piece struct {
+	text  string
+	id    int32 // of an added token; -1 for text
+	first bool  // it starts where the whole text starts
+}
+
+// preTokenizer cuts text into words, each of which the model then sees alone.
+// Pieces that are added tokens, and empty pieces, never reach it. It is safe for
+// concurrent use.
+type preTokenizer interface {
+	words(p piece) []piece
+}
+
+// cutPieces replaces every piece of text by its words.
+func cutPieces(t preTokenizer, in []piece) []piece {
+	out := make([]piece, 0, len(in))
+	for _, p := range in {
+		if p.id >= 0 {
+			out = append(out, p)
+			continue
+		}
+		for _, w := range t.words(p) {
+			if w.text != "" {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+func cutSpans(p piece, spans []span) []piece {
+	out := make([]piece, len(spans))
+	for i, s := range spans {
+		out[i] = piece{text: p.text[s.start:s.end], id: -1, first: p.first && s.start == 0}
+	}
+	return out
+}
+
+// byteLevel writes bytes as characters, after cutting with GPT-2's regular
+// expression if useRegex.
+type byteLevel struct{ addPrefixSpace, useRegex bool }
+
+func (t byteLevel) words(p piece) []piece {
+	if t.addPrefixSpace && !strings.HasPrefix(p.text, " ") {
+		p.text = " " + p.text
+	}
+	words := []piece{p}
+	if t.useRegex {
+		words = cutSpans(p, pattern{scan: scanGPT2}.spans(p.text))
+	}
+	for i := range words {
+		words[i].text = toByteLevel(words[i].text)
+	}
+	return words
+}
+
+// split cuts at the matches of a pattern, or if invert at what lies between them.
+type split struct {
+	pattern  pattern
+	source   string // the regular expression, "" for a literal
+	behavior behavior
+	invert   bool
+}
+
+func (t split) words(p piece) []piece {
+	spans := t.pattern.spans(p.text)
+	if t.invert {
+		for i := range spans {
+			spans[i].match = !spans[i].match
+		}
+	}
+	return cutSpans(p, t.behavior.apply(spans))
+}
+
+// splitRunes cuts at characters of a class.
+type splitRunes struct {
+	in       func(rune) bool
+	behavior behavior
+}
+
+func (t splitRunes) words(p piece) []piece {
+	return cutSpans(p, t.behavior.apply(runeSpans(p.text, t.in)))
+}
+
+// whitespace keeps runs of word characters and runs of other characters that
+// are not white space: \w+|[^\w\s]+.
+type whitespace struct{}
+
+func (whitespace) words(p piece) []piece {
+	var spans []span
+	for i := 0; i < len(p.text); {
+		if n := run(p.text[i:], unicode.IsSpace); n > 0 {
+			i += n
+			continue
+		}
+		n := run(p.text[i:], isWordRune)
+		if n == 0 {
+			n = run(p.text[i:], func(r rune) bool { return !isWordRune(r) && !unicode.IsSpace(r) })
+		}
+		spans = append(spans, span{i, i + n, true})
+		i += n
+	}
+	return cutSpans(p, spans)
+}
+
+// isWordRune is \w of the library's regular expressions.
+func isWordRune(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc)
+}
+
+func isPunctuation(r rune) bool {
+	return r < 0x80 && unicode.In(r, unicode.P, unicode.S) || unicode.Is(unicode.P, r)
+}
+
+// metaspace writes spaces as a visible character and cuts before each if split.
+type metaspace struct {
+	replacement string // one character
+	scheme      prependScheme
+	split       bool
+}
+
+// prependScheme tells which pieces that do not start with the replacement get
+// one put before.
+type prependScheme string
+
+const (
+	prependAlways prependScheme = "always"
+	prependFirst  prependScheme = "first" // the piece at the start of the text
+	prependNever  prependScheme = "never"
+)
+
+func (t metaspace) words(p piece) []piece {
+	p.text = strings.ReplaceAll(p.text, " ", t.replacement)
+	prepends := t.scheme == prependAlways || t.scheme == prependFirst && p.first
+	if prepends && !strings.HasPrefix(p.text, t.replacement) {
+		p.text = t.replacement + p.text
+	}
+	if !t.split {
+		return []piece{p}
+	}
+	return cutSpans(p, mergedWithNext.apply(pattern{literal: t.replacement}.spans(p.text)))
+}
+
+// preTokenizers cut one after the other.
+type preTokenizers []preTokenizer
+
+func (t preTokenizers) words(p piece) []piece {
+	words := []piece{p}
+	for _, one := range t {
+		words = cutPieces(one, words)
+	}
+	return words
+}

@@ -1,0 +1,71 @@
+package quantize
+
+import (
+	"github.com/retort-ml/retort/internal/compute"
+	"github.com/retort-ml/retort/internal/gguf"
+	"github.com/retort-ml/retort/internal/model"
+)
+
+// fileTypes are llama.cpp's numbers of a file whose matrices are mostly of a
+// format (general.file_type).
+var fileTypes = map[compute.Format]uint32{compute.F32: 0, compute.F16: 1, compute.Q4_0: 2, compute.Q8_0: 7}
+
+// quantizationVersion is of the block layouts, ggml's GGML_QNT_VERSION.
+const quantizationVersion = uint32(2)
+
+// generalMetadata are the keys that every architecture has, and our own.
+func generalMetadata(arch string, o Options, target compute.Format, p *plan) []gguf.KV {
+	meta := []gguf.KV{
+		{Key: "general.architecture", Value: arch},
+		{Key: "general.type", Value: "model"},
+		{Key: "general.name", Value: o.Name},
+		{Key: "general.file_type", Value: fileTypes[target]},
+		{Key: "general.quantized_by", Value: "retort"},
+	}
+	text := func(key, value string) {
+		if value != "" {
+			meta = append(meta, gguf.KV{Key: key, Value: value})
+		}
+	}
+	if p.quantized() {
+		meta = append(meta, gguf.KV{Key: "general.quantization_version", Value: quantizationVersion})
+	}
+	text("general.license", o.License)
+	if b := o.BaseModel; b.Name != "" {
+		meta = append(meta, gguf.KV{Key: "general.base_model.count", Value: uint32(1)})
+		text("general.base_model.0.name", b.Name)
+		text("general.base_model.0.organization", b.Organization)
+		text("general.base_model.0.version", b.Version)
+		text("general.base_model.0.repo_url", b.RepoURL)
+	}
+	text("retort.source", o.Source)
+	meta = append(meta, gguf.KV{Key: "retort.quantize.type", Value: o.Type}, gguf.KV{Key: "retort.quantize.pure", Value: o.Pure})
+	if len(p.notes) > 0 {
+		meta = append(meta, gguf.KV{Key: "retort.quantize.notes", Value: p.notes})
+	}
+	return meta
+}
+
+// architectureMetadata are the keys from which llama.cpp builds the model.
+func architectureMetadata(c *model.Config) []gguf.KV {
+	prefix := c.ModelType + "."
+	var meta []gguf.KV
+	number := func(key string, n int) {
+		meta = append(meta, gguf.KV{Key: prefix + key, Value: uint32(n)})
+	}
+	number("context_length", c.MaxPositionEmbeddings)
+	number("embedding_length", c.HiddenSize)
+	number("block_count", c.NumHiddenLayers)
+	number("feed_forward_length", c.IntermediateSize)
+	number("attention.head_count", c.NumAttentionHeads)
+	number("attention.head_count_kv", c.NumKeyValueHeads)
+	if c.HeadDim*c.NumAttentionHeads != c.HiddenSize { // readers take the quotient otherwise
+		number("attention.key_length", c.HeadDim)
+		number("attention.value_length", c.HeadDim)
+	}
+	number("rope.dimension_count", c.HeadDim)
+	number("vocab_size", c.VocabSize)
+	return append(meta,
+		gguf.KV{Key: prefix + "attention.layer_norm_rms_epsilon", Value: float32(c.RMSNormEps)},
+		gguf.KV{Key: prefix + "rope.freq_base", Value: float32(c.RopeTheta)})
+}

@@ -1,0 +1,156 @@
+package recipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/retort-ml/retort/eval"
+	"github.com/retort-ml/retort/pipeline"
+)
+
+// evalStage scores models on the same items.
+type evalStage struct {
+	Kind         string   `yaml:"kind"`
+	On           string   `yaml:"on"`      // a split, such as data.test
+	Models       []string `yaml:"models"`  // in the report's order
+	Teacher      string   `yaml:"teacher"` // which of the models the others are measured by
+	Base         string   `yaml:"base"`    // which of the models is the student before tuning; may be empty
+	Train        string   `yaml:"train"`   // with baseline: the split that the bag-of-words model learns
+	eval.Options `yaml:",inline"`
+}
+
+func (s *evalStage) check(c *checker) {
+	c.split("on", s.On)
+	if len(s.Models) == 0 {
+		c.blame("models", "want at least one model")
+	}
+	for i, ref := range s.Models {
+		c.model(fmt.Sprintf("models[%d]", i), ref)
+		if slices.Contains(s.Models[:i], ref) {
+			c.blame(fmt.Sprintf("models[%d]", i), "%s comes twice", ref)
+		}
+	}
+	for key, ref := range map[string]string{"teacher": s.Teacher, "base": s.Base} {
+		if ref != "" && !slices.Contains(s.Models, ref) {
+			c.blame(key, "%s", unknown("model of this report", ref, s.Models))
+		}
+	}
+	if s.Teacher != "" && s.Teacher == s.Base {
+		c.blame("base", "%s is the teacher", s.Base)
+	}
+	switch {
+	case s.Baseline:
+		c.split("train", s.Train)
+	case s.Train != "":
+		c.blame("train", "it is what the baseline learns: set baseline: true")
+	}
+	c.options("", s.Options.Validate())
+}
+
+func (s *evalStage) build(r *Recipe) pipeline.Stage {
+	inputs, files := []string{head(s.On)}, []string(nil)
+	if s.Train != "" {
+		inputs = append(inputs, head(s.Train))
+	}
+	for _, ref := range s.Models {
+		m := r.modelRef(ref)
+		inputs, files = append(inputs, m.stages...), append(files, m.files...)
+	}
+	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: struct {
+		evalStage
+		Seed uint64
+	}{*s, r.Seed}, Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+}
+
+func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
+	items, err := examples(w, s.On)
+	if err != nil {
+		return err
+	}
+	var subjects []eval.NamedSubject
+	for _, ref := range s.Models {
+		l, err := r.load(w, ref)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, l.close()) }()
+		size, err := l.bytes()
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, eval.NamedSubject{Subject: newSubject(l), Identity: eval.Identity{
+			Name: ref, Role: s.role(r, ref), Reference: s.reference(r, ref), Artifact: l.artifact,
+			Parameters: int64(l.model.Parameters()), FileBytes: size, Format: l.format,
+		}})
+	}
+	if s.Baseline {
+		b, err := s.baseline(ctx, w, r)
+		if err != nil {
+			return err
+		}
+		subjects = append(subjects, b)
+	}
+	o := s.Options
+	o.Benchmark, o.Seed = orElse(o.Benchmark, r.Name), r.Seed
+	report, err := eval.Evaluate(ctx, o, items, subjects, func(done, total int) {
+		w.Progress(int64(done), int64(total), "items")
+	})
+	if err != nil {
+		return err
+	}
+	return report.Write(w.Dir)
+}
+
+func (s *evalStage) baseline(ctx context.Context, w *pipeline.Work, r *Recipe) (eval.NamedSubject, error) {
+	list, err := examples(w, s.Train)
+	if err != nil {
+		return eval.NamedSubject{}, err
+	}
+	b, err := eval.TrainBagOfWords(ctx, list, r.Seed)
+	if err != nil {
+		return eval.NamedSubject{}, err
+	}
+	return eval.NamedSubject{Subject: b, Identity: eval.Identity{
+		Name: "bag of words", Role: eval.RoleBaseline, Parameters: b.Parameters(), Format: "logistic regression",
+	}}, nil
+}
+
+// role is what ref is in the report.
+func (s *evalStage) role(r *Recipe, ref string) eval.Role {
+	switch ref {
+	case s.Teacher:
+		return eval.RoleTeacher
+	case s.Base:
+		return eval.RoleBase
+	}
+	name, _, _ := strings.Cut(ref, ".")
+	switch r.find(name).(type) {
+	case *trainStage:
+		return eval.RoleStudent
+	case *quantizeStage:
+		return eval.RoleQuantized
+	}
+	return eval.RoleOther
+}
+
+// reference is the model of this report that ref was made from: of a quantized
+// model, and of a merged one.
+func (s *evalStage) reference(r *Recipe, ref string) string {
+	from := ""
+	name, part, _ := strings.Cut(ref, ".")
+	switch q := r.find(name).(type) {
+	case *quantizeStage:
+		from = q.Model
+	case *trainStage:
+		if part == mergedSuffix {
+			from = name
+		}
+	}
+	if slices.Contains(s.Models, from) {
+		return from
+	}
+	return ""
+}

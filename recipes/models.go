@@ -1,0 +1,233 @@
+package recipes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/retort-ml/retort/internal/compute/cpu"
+	"github.com/retort-ml/retort/internal/model"
+	"github.com/retort-ml/retort/internal/tokenizer"
+	"github.com/retort-ml/retort/pipeline"
+)
+
+// What a train stage's artifact holds.
+const (
+	modelDir   = "model"   // a Hugging Face directory
+	adapterDir = "adapter" // a PEFT directory
+)
+
+// mergedSuffix, after a train stage's name, means its merged model instead of
+// its adapter on the base.
+const mergedSuffix = "merged"
+
+// checkModel says what is wrong with a reference to a model.
+func (r *Recipe) checkModel(ref string) error {
+	if _, ok := r.Models[ref]; ok {
+		return nil
+	}
+	name, part, hasPart := strings.Cut(ref, ".")
+	switch s := r.find(name).(type) {
+	case *trainStage:
+		if hasPart && (part != mergedSuffix || s.LoRA == nil || !s.Merge) {
+			return fmt.Errorf("%q: %s is no part of stage %s; with lora and merge there is %s.%s", ref, part, name, name, mergedSuffix)
+		}
+		return nil
+	case *quantizeStage:
+		if !hasPart {
+			return nil
+		}
+	}
+	return errors.New(unknown("model", ref, r.modelNames()))
+}
+
+// modelNames lists everything that can be used as a model.
+func (r *Recipe) modelNames() []string {
+	names := slices.Collect(maps.Keys(r.Models))
+	for _, s := range r.stages {
+		switch s.spec.(type) {
+		case *trainStage, *quantizeStage:
+			names = append(names, s.name)
+		}
+	}
+	return names
+}
+
+// modelRef is a model that a stage reads: which stages and outside files it
+// needs, and what changes its meaning without changing those.
+type modelRef struct {
+	stages []string
+	files  []string
+}
+
+// modelRef follows ref to all that loading it needs. The recipe was checked.
+func (r *Recipe) modelRef(ref string) modelRef {
+	if m, ok := r.Models[ref]; ok {
+		return modelRef{files: []string{m.Path}}
+	}
+	name, part, _ := strings.Cut(ref, ".")
+	s, ok := r.find(name).(*trainStage)
+	if !ok || s.LoRA == nil || part == mergedSuffix {
+		return modelRef{stages: []string{name}}
+	}
+	base := r.modelRef(s.Student)
+	return modelRef{stages: append([]string{name}, base.stages...), files: base.files}
+}
+
+// loaded is a model ready to run, with its tokenizer.
+type loaded struct {
+	model     *model.Model
+	tokenizer *tokenizer.Tokenizer
+	bos       int32 // -1 if prompts have none
+	stop      []int32
+	files     []string // that hold it
+	format    string   // such as "gguf Q8_0"
+	artifact  string   // directory name of the artifact it was read from, or the path's base
+}
+
+// load opens the model that ref names. The caller closes it.
+func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
+	if m, ok := r.Models[ref]; ok {
+		return loadPath(m.Path)
+	}
+	name, part, _ := strings.Cut(ref, ".")
+	dir := w.Input(name)
+	switch s := r.find(name).(type) {
+	case *quantizeStage:
+		return loadPath(filepath.Join(dir, s.fileName()))
+	case *trainStage:
+		if s.LoRA == nil || part == mergedSuffix {
+			return loadPath(filepath.Join(dir, modelDir))
+		}
+		l, err := r.load(w, s.Student)
+		if err != nil {
+			return nil, err
+		}
+		adapter := filepath.Join(dir, adapterDir)
+		if err := l.model.LoadAdapter(adapter); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		files, err := regularFiles(adapter)
+		if err != nil {
+			return nil, errors.Join(err, l.close())
+		}
+		l.files, l.artifact = append(l.files, files...), filepath.Base(dir)
+		l.format += " + LoRA"
+		return l, nil
+	}
+	return nil, fmt.Errorf("model %q: no such model", ref) // the recipe was checked
+}
+
+// loadPath opens a Hugging Face directory or a GGUF file.
+func loadPath(path string) (l *loaded, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read model: %w", err)
+	}
+	l = &loaded{artifact: filepath.Base(path)}
+	if filepath.Base(path) == modelDir {
+		l.artifact = filepath.Base(filepath.Dir(path))
+	}
+	if info.IsDir() {
+		if l.files, err = regularFiles(path); err == nil {
+			err = l.openDirectory(path)
+		}
+	} else {
+		l.files = []string{path}
+		l.artifact = filepath.Base(filepath.Dir(path))
+		err = l.openGGUF(path)
+	}
+	if err == nil {
+		err = l.setTokens()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("model %s: %w", path, err), l.close())
+	}
+	return l, nil
+}
+
+func (l *loaded) openDirectory(dir string) (err error) {
+	if l.model, err = model.Load(cpu.New(0), dir); err != nil {
+		return err
+	}
+	l.format = "safetensors " + l.model.Embed.Weight.Format.String()
+	l.tokenizer, err = tokenizer.Load(dir)
+	return err
+}
+
+func (l *loaded) openGGUF(path string) (err error) {
+	if l.model, err = model.LoadGGUF(cpu.New(0), path); err != nil {
+		return err
+	}
+	l.format = "gguf " + l.model.Layers[0].Down.Parts[0].Weight.Format.String()
+	vocab, err := model.Vocab(path)
+	if err != nil {
+		return err
+	}
+	l.tokenizer, err = tokenizer.FromGGUF(vocab)
+	return err
+}
+
+// setTokens finds the tokens that begin prompts and end answers, and refuses a
+// tokenizer whose vocabulary does not fit the model.
+func (l *loaded) setTokens() error {
+	if have, room := l.tokenizer.VocabSize(), l.model.Config.VocabSize; have > room {
+		return fmt.Errorf("the tokenizer has token ids up to %d, the model's vocabulary ends at %d", have-1, room-1)
+	}
+	l.bos = bosOf(l.tokenizer)
+	l.stop = slices.Clone(l.model.Config.EOS)
+	if eos, ok := l.tokenizer.EOS(); ok && !slices.Contains(l.stop, eos) {
+		l.stop = append([]int32{eos}, l.stop...)
+	}
+	if len(l.stop) == 0 {
+		return errors.New("neither the tokenizer nor the configuration names an end token")
+	}
+	return nil
+}
+
+// bosOf is the token that the tokenizer puts before a text, -1 if it puts none.
+func bosOf(t *tokenizer.Tokenizer) int32 {
+	bos, ok := t.BOS()
+	if ids := t.Encode("", true); ok && len(ids) > 0 && ids[0] == bos {
+		return bos
+	}
+	return -1
+}
+
+// close releases the model's files.
+func (l *loaded) close() error {
+	if l.model == nil {
+		return nil
+	}
+	return l.model.Close()
+}
+
+// bytes is the size of the model's files.
+func (l *loaded) bytes() (int64, error) {
+	var n int64
+	for _, f := range l.files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return 0, err
+		}
+		n += info.Size()
+	}
+	return n, nil
+}
+
+// regularFiles lists the files under dir.
+func regularFiles(dir string) ([]string, error) {
+	var list []string
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			list = append(list, path)
+		}
+		return err
+	})
+	return list, err
+}

@@ -1,0 +1,390 @@
+package recipes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/distill"
+	"github.com/retort-ml/retort/internal/atomicfile"
+	"github.com/retort-ml/retort/internal/compute/cpu"
+	"github.com/retort-ml/retort/internal/model"
+	"github.com/retort-ml/retort/internal/random"
+	"github.com/retort-ml/retort/internal/tokenizer"
+	"github.com/retort-ml/retort/pipeline"
+	"github.com/retort-ml/retort/train"
+)
+
+// trainStage trains a new model, or tunes one: all weights, or low-rank updates.
+type trainStage struct {
+	Kind    string           `yaml:"kind"`
+	Student string           `yaml:"student"` // the model to tune; or new
+	New     *newModel        `yaml:"new"`     // a model with random weights
+	LoRA    *model.LoRA      `yaml:"lora"`    // low-rank updates; without it all weights are trained
+	Merge   bool             `yaml:"merge"`   // with lora: also write the merged model
+	On      string           `yaml:"on"`      // what is learned: a split, or an answers stage
+	Valid   string           `yaml:"valid"`   // what the validation loss is measured on, like on; may be empty
+	Distill *distill.Options `yaml:"distill"` // follow the teacher's probabilities, not its answers alone
+
+	Tokenizer string `yaml:"tokenizer"` // of a new model: a tokenizer stage
+	Batch     batch  `yaml:"batch"`
+	// PromptWeight is the weight of a prompt token's loss beside a response
+	// token's 1; PromptsOnly learns prompts alone and never sees a response.
+	PromptWeight float64 `yaml:"prompt_weight"`
+	PromptsOnly  bool    `yaml:"prompts_only"`
+
+	train.Options `yaml:",inline"`
+}
+
+// batch is the shape of a batch.
+type batch struct {
+	Rows   int `yaml:"rows"`   // rows of packed examples; 0 means 8
+	Length int `yaml:"length"` // tokens of a row, and of the longest example; 0 means 256
+	// OnePerRow gives each example a row of its own, instead of packing several into one.
+	OnePerRow bool `yaml:"one_per_row"`
+}
+
+// newModel is the shape of a model to be made. Keys are config.json's.
+type newModel struct {
+	HiddenSize        int     `yaml:"hidden_size"`
+	IntermediateSize  int     `yaml:"intermediate_size"`
+	Layers            int     `yaml:"num_hidden_layers"`
+	Heads             int     `yaml:"num_attention_heads"`
+	KVHeads           int     `yaml:"num_key_value_heads"`     // 0 means as many as heads
+	MaxPositions      int     `yaml:"max_position_embeddings"` // 0 means 512
+	TieWordEmbeddings bool    `yaml:"tie_word_embeddings"`
+	RopeTheta         float64 `yaml:"rope_theta"`        // 0 means 10000
+	InitializerRange  float64 `yaml:"initializer_range"` // 0 means 0.02
+}
+
+func (n *newModel) config(t *tokenizer.Tokenizer) model.Config {
+	c := model.Config{
+		ModelType: "llama", HiddenSize: n.HiddenSize, IntermediateSize: n.IntermediateSize,
+		NumHiddenLayers: n.Layers, NumAttentionHeads: n.Heads, NumKeyValueHeads: orElse(n.KVHeads, n.Heads),
+		MaxPositionEmbeddings: orElse(n.MaxPositions, 512), TieWordEmbeddings: n.TieWordEmbeddings,
+		RopeTheta: orElse(n.RopeTheta, 10000), InitializerRange: orElse(n.InitializerRange, 0.02),
+		RMSNormEps: 1e-5, HiddenAct: "silu", BOS: -1, PAD: -1, VocabSize: 1,
+	}
+	if n.Heads > 0 {
+		c.HeadDim = n.HiddenSize / n.Heads
+	}
+	if t == nil {
+		return c
+	}
+	c.VocabSize = t.VocabSize()
+	if id, ok := t.BOS(); ok {
+		c.BOS = id
+	}
+	if id, ok := t.PAD(); ok {
+		c.PAD = id
+	}
+	if id, ok := t.EOS(); ok {
+		c.EOS = []int32{id}
+	}
+	return c
+}
+
+func orElse[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+func (s *trainStage) check(c *checker) {
+	switch {
+	case s.New == nil && s.Student == "":
+		c.blame("", "want a student to tune, or new")
+	case s.New != nil && s.Student != "":
+		c.blame("new", "a stage has a student or new, not both")
+	case s.New != nil:
+		s.checkNew(c)
+	default:
+		c.model("student", s.Student)
+		if s.Tokenizer != "" {
+			c.blame("tokenizer", "a student brings its own tokenizer")
+		}
+	}
+	if s.LoRA != nil {
+		c.options("lora", s.LoRA.Validate())
+	} else if s.Merge {
+		c.blame("merge", "there is nothing to merge without lora")
+	}
+	s.checkSource(c, "on", s.On)
+	if s.Valid != "" {
+		s.checkSource(c, "valid", s.Valid)
+	}
+	if s.Distill != nil {
+		c.options("distill", s.Distill.Validate())
+		s.checkDistill(c)
+		if s.PromptsOnly {
+			c.blame("prompts_only", "distill learns answers, prompts_only excludes them")
+		}
+	}
+	if s.Batch.Rows < 0 || s.Batch.Length < 0 || s.Batch.Rows > 1<<16 || s.Batch.Length > 1<<20 {
+		c.blame("batch", "want rows of 1 to 65536 and a length of 1 to 1048576 tokens")
+	}
+	if !(s.PromptWeight >= 0 && s.PromptWeight <= 1000) {
+		c.blame("prompt_weight", "%v: want a number from 0 to 1000", s.PromptWeight)
+	}
+	if s.PromptsOnly && s.PromptWeight != 0 {
+		c.blame("prompt_weight", "prompts_only learns prompts with weight 1 already")
+	}
+	c.options("", s.Options.Validate())
+}
+
+func (s *trainStage) checkNew(c *checker) {
+	if t, ok := c.recipe.find(s.Tokenizer).(*tokenizerStage); !ok || t == nil {
+		c.blame("tokenizer", "%s", unknown("tokenizer stage", s.Tokenizer, c.names(func(s stage) bool { _, ok := s.(*tokenizerStage); return ok })))
+	}
+	if s.LoRA != nil {
+		c.blame("lora", "low-rank updates of random weights learn little: train a new model with all weights")
+	}
+	config := s.New.config(nil)
+	if err := config.Validate(); err != nil {
+		c.options("new", err)
+	}
+}
+
+// checkSource checks what is learned: a split, or an answers stage.
+func (s *trainStage) checkSource(c *checker, key, ref string) {
+	if _, ok := c.recipe.find(ref).(*answersStage); ok {
+		return
+	}
+	if _, ok := c.recipe.find(head(ref)).(*datasetStage); !ok {
+		c.blame(key, "%s", unknown("dataset or answers stage", ref, c.names(func(s stage) bool {
+			switch s.(type) {
+			case *datasetStage, *answersStage:
+				return true
+			}
+			return false
+		})))
+		return
+	}
+	c.split(key, ref)
+}
+
+func (s *trainStage) checkDistill(c *checker) {
+	for _, ref := range []string{s.On, s.Valid} {
+		a, ok := c.recipe.find(ref).(*answersStage)
+		switch {
+		case ref == "":
+		case !ok:
+			c.blame("distill", "%s has no teacher's probabilities: want an answers stage", ref)
+		case a.TopK == 0:
+			c.blame("distill", "answers stage %s keeps no probabilities: set its top_k", ref)
+		}
+	}
+}
+
+func (s *trainStage) build(r *Recipe) pipeline.Stage {
+	inputs, files := []string{}, []string(nil)
+	if s.Student != "" {
+		m := r.modelRef(s.Student)
+		inputs, files = m.stages, m.files
+	} else {
+		inputs = append(inputs, s.Tokenizer)
+	}
+	for _, ref := range []string{s.On, s.Valid} {
+		if ref == "" {
+			continue
+		}
+		inputs = append(inputs, head(ref))
+	}
+	fingerprint := struct {
+		trainStage
+		Seed uint64
+	}{*s, r.Seed}
+	fingerprint.Options = s.Options.WithDefaults()
+	return pipeline.Stage{Inputs: unique(inputs), Files: files, Fingerprint: fingerprint, Version: "1",
+		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+}
+
+func unique(list []string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, s := range list {
+		if !seen[s] {
+			seen[s] = true
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func (s *trainStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
+	l, err := s.student(w, r)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.close()) }()
+	learn := learner{stage: s, recipe: r, work: w, student: l}
+	run, err := learn.run()
+	if err != nil {
+		return err
+	}
+	summary, err := run.Do(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.save(w, l); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(summary, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(w.Dir, "train.json"), append(data, '\n'))
+}
+
+// student is the model to train, with what is trained unfrozen.
+func (s *trainStage) student(w *pipeline.Work, r *Recipe) (*loaded, error) {
+	if s.New != nil {
+		return s.fresh(w, r)
+	}
+	l, err := r.load(w, s.Student)
+	if err != nil {
+		return nil, err
+	}
+	if l.model.LoRA != nil {
+		l.model.Merge() // tuning goes on from the tuned student
+	}
+	if s.LoRA != nil {
+		err = l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates"))
+	} else {
+		err = l.model.Unfreeze()
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
+	t, err := tokenizer.Load(w.Input(s.Tokenizer))
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.New(cpu.New(0), s.New.config(t), random.Stream(r.Seed, "weights"))
+	if err != nil {
+		return nil, err
+	}
+	w.Log(fmt.Sprintf("%d parameters", m.Parameters()))
+	l := &loaded{model: m, tokenizer: t}
+	if err := l.setTokens(); err != nil {
+		return nil, err
+	}
+	return l, m.Unfreeze()
+}
+
+// save writes the adapter, the model, or both.
+func (s *trainStage) save(w *pipeline.Work, l *loaded) error {
+	dir := filepath.Join(w.Dir, modelDir)
+	if s.LoRA != nil {
+		if err := l.model.SaveAdapter(filepath.Join(w.Dir, adapterDir), l.artifact); err != nil {
+			return err
+		}
+		if !s.Merge {
+			return nil
+		}
+		l.model.Merge()
+	}
+	if err := l.model.Save(dir); err != nil {
+		return err
+	}
+	return l.tokenizer.Write(dir)
+}
+
+// learner puts together what train.Run needs.
+type learner struct {
+	stage   *trainStage
+	recipe  *Recipe
+	work    *pipeline.Work
+	student *loaded
+}
+
+func (l *learner) run() (*train.Run, error) {
+	s, w := l.stage, l.work
+	data, err := l.data(s.On, true)
+	if err != nil {
+		return nil, err
+	}
+	run := &train.Run{Student: l.student.model, Data: data, Options: s.Options,
+		Checkpoint: filepath.Join(w.Scratch, "checkpoint"), Identity: w.ID, Report: report(w)}
+	run.Options.Seed = l.recipe.Seed
+	if s.Valid != "" {
+		valid, err := l.data(s.Valid, false)
+		if err != nil {
+			return nil, fmt.Errorf("validation: %w", err)
+		}
+		run.Valid = &valid
+	}
+	return run, os.MkdirAll(w.Scratch, 0o777)
+}
+
+// report turns the loop's progress into the pipeline's.
+func report(w *pipeline.Work) func(train.Progress) {
+	return func(p train.Progress) {
+		w.Progress(int64(p.Step), int64(p.Steps), "steps")
+		event := map[string]any{"step": p.Step, "epoch": p.Epoch, "loss_nats": p.Loss, "grad_norm": p.GradNorm,
+			"learning_rate": p.Rate, "supervised_tokens": p.Tokens}
+		if !math.IsNaN(p.Valid) {
+			event["valid_loss_nats"] = p.Valid
+		}
+		w.Event("step", event)
+	}
+}
+
+// data is the batches of a reference, and the objective that fits them.
+func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
+	s := l.stage
+	var sequences []datasets.Sequence
+	var objective train.Objective = train.CrossEntropy{}
+	var err error
+	if _, ok := l.recipe.find(ref).(*answersStage); ok {
+		sequences, objective, err = l.answers(ref)
+	} else {
+		sequences, err = l.examples(ref)
+	}
+	if err != nil {
+		return train.Data{}, err
+	}
+	o := datasets.BatchOptions{Rows: orElse(s.Batch.Rows, 8), Length: s.length(), InOrder: !shuffle, Seed: l.recipe.Seed,
+		PromptWeight: float32(s.PromptWeight), ResponseWeight: 1, NoPacking: s.Batch.OnePerRow}
+	if s.PromptsOnly {
+		o.PromptWeight = 1
+	}
+	batches, err := datasets.NewBatches(sequences, o)
+	return train.Data{Source: batches, Objective: objective}, err
+}
+
+func (s *trainStage) length() int { return orElse(s.Batch.Length, 256) }
+
+func (l *learner) format() datasets.Format {
+	return datasets.Format{BOS: l.student.bos, EOS: l.student.stop[0], MaxTokens: l.stage.length(), OmitResponse: l.stage.PromptsOnly}
+}
+
+// examples are the sequences of a split.
+func (l *learner) examples(ref string) ([]datasets.Sequence, error) {
+	list, err := examples(l.work, ref)
+	if err != nil {
+		return nil, err
+	}
+	return l.encode(ref, list)
+}
+
+// encode makes sequences of texts.
+func (l *learner) encode(ref string, list []datasets.Example) ([]datasets.Sequence, error) {
+	sequences, skipped, err := datasets.Encode(l.student.tokenizer, list, l.format())
+	if err == nil && skipped.Total() > 0 {
+		l.work.Warn(fmt.Sprintf("%s: %d of %d examples are not learned: %d longer than %d tokens, %d without prompt, %d without response",
+			ref, skipped.Total(), len(list), skipped.TooLong, l.stage.length(), skipped.EmptyPrompt, skipped.EmptyResponse))
+	}
+	return sequences, err
+}
