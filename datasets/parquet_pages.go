@@ -135,7 +135,7 @@ func (s *pageStream) readHeader() (*format.PageHeader, int64, error) {
 		return nil, 0, fmt.Errorf("the column chunk ends after %d of %d values", s.values, s.chunk.values)
 	}
 	for window := int64(firstHeaderIO); ; window *= 8 {
-		buf := make([]byte, min(window, left))
+		buf := make([]byte, min(window, left, maxPageHeader))
 		if _, err := s.file.ReadAt(buf, s.next); err != nil {
 			return nil, 0, noEOF(err)
 		}

@@ -1,9 +1,14 @@
 package distill
 
 import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -37,9 +42,6 @@ func (a *Answers) readTop(path string) (*TopTable, error) {
 		return nil, errors.Unwrap(err)
 	}
 	defer f.Close()
-	if err := checkFooter(f, a.top.Bytes); err != nil {
-		return nil, err
-	}
 	n, k := a.Counts.AnswerTokens, a.Info.TopK
 	// Before memory is taken for it: uncompressed, the file holds at least this.
 	if int64(n) > a.top.Bytes/8/int64(k) {
@@ -48,13 +50,9 @@ func (a *Answers) readTop(path string) (*TopTable, error) {
 	t := NewTopTable(k)
 	t.ids, t.logProbs = make([]int32, 0, n*k), make([]float32, 0, n*k)
 	next := place{rows: a.Rows}
-	err = eachRecord(f, k, func(r arrow.Record) error { return t.appendRecord(r, &next) })
+	err = eachRecord(f, n, k, func(r arrow.Record) error { return t.appendRecord(r, &next) })
 	if err != nil {
 		return nil, err
-	}
-	next.skipEmpty()
-	if next.row < len(a.Rows) {
-		return nil, fmt.Errorf("it ends before token %d of answer %d", next.offset, next.row)
 	}
 	for i := range a.Rows {
 		t.first = append(t.first, t.first[i]+len(a.Rows[i].Tokens))
@@ -104,35 +102,78 @@ func (t *TopTable) appendRecord(r arrow.Record, next *place) error {
 }
 
 // eachRecord calls each with the record batches of the Arrow IPC file f, which
-// must have topSchema, one in memory at a time. Arrow panics on damaged files;
-// here that is an error.
-func eachRecord(f *os.File, k int, each func(arrow.Record) error) (err error) {
+// must begin as one of k alternatives does, until it has had n rows. One batch
+// is in memory at a time. Arrow panics on damaged files; here that is an error.
+//
+// The batches are read as the stream that an IPC file is: the footer, which
+// repeats the schema and says where the batches are, can hold sizes that exhaust
+// memory before anything looks at them, and is not needed.
+func eachRecord(f *os.File, n, k int, each func(arrow.Record) error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("not a sound Arrow file: %v", p)
 		}
 	}()
-	limit := &boundedAllocator{left: 4*int64(topRowsPerBatch(k))*int64(k+1)*8 + 1<<20}
-	in, err := ipc.NewFileReader(f, ipc.WithAllocator(limit))
+	want, err := topBeginning(k)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	if want := topSchema(k); !in.Schema().Equal(want) {
-		return fmt.Errorf("columns %v, want %v", in.Schema().Fields(), want.Fields())
+	have := make([]byte, len(want))
+	if _, err := f.ReadAt(have, 0); err != nil || !bytes.Equal(have, want) {
+		return fmt.Errorf("it does not begin as an Arrow file of %d alternatives", k)
 	}
-	for i := range in.NumRecords() {
-		record, err := in.RecordAt(i)
-		if err != nil {
-			return fmt.Errorf("record batch %d: %w", i, err)
+	stream := bufio.NewReaderSize(io.NewSectionReader(f, arrowMagicBytes, math.MaxInt64-arrowMagicBytes), 1<<16)
+	limit := ipc.WithAllocator(&boundedAllocator{left: 4*int64(topRowsPerBatch(k))*int64(k+1)*8 + 1<<20})
+	in, err := ipc.NewReaderFromMessageReader(boundedMessages{ipc.NewMessageReader(stream, limit), stream}, limit)
+	if err != nil {
+		return err
+	}
+	defer in.Release()
+	for left := n; left > 0; left -= int(in.Record().NumRows()) {
+		if !in.Next() {
+			return errors.Join(in.Err(), fmt.Errorf("it ends %d rows too early", left))
 		}
-		err = each(record)
-		record.Release()
-		if err != nil {
-			return fmt.Errorf("record batch %d: %w", i, err)
+		if in.Record().NumRows() == 0 {
+			return errors.New("a record batch without rows")
+		}
+		if err := each(in.Record()); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// arrowMagicBytes is what comes before the stream: ARROW1 and padding.
+const arrowMagicBytes = 8
+
+// topBeginning is a file of k alternatives up to its schema's end.
+func topBeginning(k int) ([]byte, error) {
+	var b bytes.Buffer
+	if err := writeTopTo(&countingWriter{w: &b, hash: sha256.New()}, k, nil); err != nil {
+		return nil, err
+	}
+	// After the magic, a mark, the schema's length, and the schema.
+	n := binary.LittleEndian.Uint32(b.Bytes()[arrowMagicBytes+4:])
+	return b.Bytes()[:arrowMagicBytes+8+int(n)], nil
+}
+
+// boundedMessages refuses messages whose descriptions are larger than any that
+// is written: arrow takes memory for them without asking the allocator.
+type boundedMessages struct {
+	ipc.MessageReader
+	in *bufio.Reader
+}
+
+func (m boundedMessages) Message() (*ipc.Message, error) {
+	const most = 1 << 16
+	head, err := m.in.Peek(8)
+	if err != nil {
+		return nil, fmt.Errorf("a message's length: %w", errors.Join(err, io.ErrUnexpectedEOF))
+	}
+	if mark, n := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]); mark != math.MaxUint32 || n > most {
+		return nil, fmt.Errorf("a message marked %#x with %d bytes of description", mark, n)
+	}
+	return m.MessageReader.Message()
 }
 
 // boundedAllocator panics when more is in use than a few record batches of
@@ -156,18 +197,4 @@ func (b *boundedAllocator) take(size int64) {
 		panic("a record batch larger than any that is written")
 	}
 	b.left -= size
-}
-
-// checkFooter checks the one size that the arrow reader takes memory for
-// without asking the allocator.
-func checkFooter(f *os.File, size int64) error {
-	const most = 64 << 20 // a million record batches
-	var tail [10]byte     // length, ARROW1
-	if _, err := f.ReadAt(tail[:], max(0, size-int64(len(tail)))); err != nil {
-		return fmt.Errorf("its end: %w", err)
-	}
-	if n := binary.LittleEndian.Uint32(tail[:]); int64(n) > min(most, size) {
-		return fmt.Errorf("a footer of %d bytes", n)
-	}
-	return nil
 }

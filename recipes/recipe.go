@@ -126,7 +126,7 @@ func Parse(file string, data []byte, sets ...string) (*Recipe, error) {
 }
 
 // yamlLine finds the line in a YAML error's text.
-var yamlLine = regexp.MustCompile(`line (\d+)`)
+var yamlLine = regexp.MustCompile(`(?:line |at L)(\d+)`)
 
 func parseTree(file string, data []byte, sets []string) (root *yaml.Node, err error) {
 	defer func() {
@@ -171,10 +171,10 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 	d.value(rest, "", reflect.ValueOf(&h).Elem(), 0)
 	r.Name, r.Seed, r.Models = h.Name, h.Seed, h.Models
 	if h.Version != recipeVersion {
-		d.fault(child(root, "version"), "version", "%d: this program reads version %d", h.Version, recipeVersion)
+		d.fault(orNode(child(root, "version"), root), "version", "%d: this program reads version %d", h.Version, recipeVersion)
 	}
 	if h.Name == "" {
-		d.fault(child(root, "name"), "name", "want a name")
+		d.fault(orNode(child(root, "name"), root), "name", "want a name")
 	}
 	for name, m := range r.Models {
 		if m.Path == "" {
@@ -191,6 +191,14 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 	if len(r.stages) == 0 && len(d.faults) == 0 {
 		d.fault(stages, "stages", "want at least one stage")
 	}
+}
+
+// orNode is n, or otherwise where there is none.
+func orNode(n, otherwise *yaml.Node) *yaml.Node {
+	if n == nil {
+		return otherwise
+	}
+	return n
 }
 
 func known(key string, of any) bool {

@@ -105,7 +105,7 @@ func (d *Decoder) eachLogProbs(h compute.Mat, list []scoredRow, f func(scoredRow
 		for i, r := range chunk {
 			values := d.m.dev.Host(logits.RowRange(i, i+1))
 			if err := finite(values); err != nil {
-				return fmt.Errorf("sequence %d: %w", r.out, err)
+				return err
 			}
 			if err := f(r, values); err != nil {
 				return err

@@ -237,7 +237,7 @@ func TestBrokenWeightsAreAnError(t *testing.T) {
 	}
 	d := model.NewDecoder(m)
 	_, err := d.Score(t.Context(), [][]int32{{1, 2}}, []int{1}, 0)
-	fails(t, err, "sequence 0", "NaN")
+	fails(t, err, "sequences 0 to 0", "NaN")
 	_, err = d.ScoreChoices(t.Context(), [][]int32{{1, 2}}, [][]int32{{1}})
 	fails(t, err, "NaN")
 	err = d.Generate(t.Context(), [][]int32{{1, 2}}, model.GenerateOptions{MaxTokens: 2}, func(int, model.Answer) error { return nil })

@@ -105,6 +105,13 @@ func (v view) columns(from, to int) view {
 	return v
 }
 
+// rowsFrom returns the view of rows from ≤ i < to, which are some.
+func (v view) rowsFrom(from, to int) view {
+	v.data = v.data[from*v.stride:]
+	v.rows = to - from
+	return v
+}
+
 // sameShape panics unless all views have the shape of the first.
 func sameShape(what string, first view, others ...view) {
 	for _, v := range others {

@@ -15,8 +15,7 @@ type kernels struct {
 	grain int
 	// panel multiplies one panel: see product.
 	panel func(p product)
-	// transpose sets dst[k·panelWidth+j] to rows[j·stride+k] for j < n, k < depth,
-	// and to 0 for n ≤ j < panelWidth.
+	// transpose sets dst[k·panelWidth+j] to rows[j·stride+k] for j < n, k < depth.
 	transpose func(dst, rows []float32, stride, n, depth int)
 	// convert sets dst to groups of panelWidth values of data that begin stride
 	// bytes apart, to the bit as compute.Dequantize does. The format is not F32.

@@ -17,6 +17,14 @@ const (
 	// minRows is how many rows a piece of work has at least when the columns
 	// alone do not keep all threads busy: each piece packs its panel again.
 	minRows = 56
+	// A sum of deep values and more, as over a vocabulary, is over a matrix that
+	// no cache holds. Then deepPanels panels at most are packed at a time,
+	// packedRows rows of the matrix after the other, deepDepth in all: longer
+	// pieces of memory, which are fetched ahead.
+	deep       = 8 * maxDepth
+	deepPanels = 4
+	deepDepth  = 256
+	packedRows = 16
 )
 
 // MatMul sets y (N,Out) to alpha·x·wᵀ, or adds it when add.
@@ -29,9 +37,8 @@ func (d *Device) MatMul(y, x compute.Mat, w *compute.Weight, alpha float32, add 
 		d.multiplyFew(c, a, w, alpha, add)
 		return
 	}
-	d.multiply(c, left{a.data, a.stride, 1}, w.In, alpha, add, nil, func(k *worker, dst []float32, from, to, col, n int) {
-		d.packRows(k, dst, w, col, n, from, to)
-	})
+	pack := func(k *worker, dst []float32, from, to, col, n int) { d.packRows(k, dst, w, col, n, from, to) }
+	d.multiply(multiplication{c: c, a: a, alpha: alpha, add: add, pack: pack})
 }
 
 // MatMulGrad sets dx (N,In) to alpha·dy·w, or adds it when add.
@@ -40,58 +47,101 @@ func (d *Device) MatMulGrad(dx, dy compute.Mat, w *compute.Weight, alpha float32
 	if a.rows != c.rows || a.cols != w.Out || c.cols != w.In {
 		panic(fmt.Sprintf("cpu: MatMulGrad: dx %s, dy %s, w (%d, %d)", dx, dy, w.Out, w.In))
 	}
-	var inPlace []float32
-	if w.Format == compute.F32 && c.rows <= unpackedRows {
-		inPlace = w.Floats()
+	pack := func(_ *worker, dst []float32, from, to, col, n int) { d.packColumns(dst, w, col, n, from, to) }
+	p := multiplication{c: c, a: a, alpha: alpha, add: add, pack: pack}
+	if w.Format == compute.F32 && c.rows <= unpackedRows && w.Out < deep {
+		p.inPlace, p.width = w.Floats(), w.In
 	}
-	d.multiply(c, left{a.data, a.stride, 1}, w.Out, alpha, add, inPlace, func(_ *worker, dst []float32, from, to, col, n int) {
-		d.packColumns(dst, w, col, n, from, to)
-	})
-}
-
-// left is the left-hand matrix of a product: (i,k) at i·rowStep+k·step.
-type left struct {
-	data          []float32
-	rowStep, step int
+	d.multiply(p)
 }
 
 // packer fills dst with rows from ≤ k < to of the right-hand matrix, n of its
 // columns beginning at col, as a panel: (k−from)·panelWidth + column.
 type packer func(w *worker, dst []float32, from, to, col, n int)
 
-// multiply sets c (m,n) to alpha·a·B, or adds it, with B (depth,n) in place, its
-// rows side by side, or packed by pack if inPlace is nil.
-func (d *Device) multiply(c view, a left, depth int, alpha float32, add bool, inPlace []float32, pack packer) {
-	if c.rows == 0 || c.cols == 0 {
+// multiplication sets c (m,n) to alpha·a·B, or adds it, for a (m,depth). B
+// (depth,n) lies in place, its rows side by side, or is packed by pack if
+// inPlace is nil.
+type multiplication struct {
+	c, a    view
+	alpha   float32
+	add     bool
+	inPlace []float32 // (depth,width)
+	width   int
+	pack    packer
+}
+
+// multiply cuts the work into groups of panels times spans of rows.
+func (d *Device) multiply(p multiplication) {
+	if p.c.rows == 0 || p.c.cols == 0 {
 		return
 	}
-	if depth == 0 {
-		d.scaleTo(c, add)
+	if p.a.cols == 0 {
+		d.scaleTo(p.c, p.add)
 		return
 	}
-	panels := (c.cols + panelWidth - 1) / panelWidth
-	span := rowSpan(c.rows, panels, len(d.workers))
-	spans := (c.rows + span - 1) / span
-	d.parallelIf(c.rows*c.cols*depth > d.kernels.grain, panels*spans, func(w *worker, item int) {
-		col, first := item/spans*panelWidth, item%spans*span
-		n, m := min(panelWidth, c.cols-col), min(span, c.rows-first)
-		for from := 0; from < depth; from += maxDepth {
-			to := min(depth, from+maxDepth)
-			panel, ldb := []float32(nil), panelWidth
-			if inPlace != nil {
-				panel, ldb = inPlace[from*c.cols+col:], c.cols
+	panels := (p.c.cols + panelWidth - 1) / panelWidth
+	width, depth := panelWidth, maxDepth
+	if p.a.cols >= deep {
+		width, depth = panelWidth*max(1, min(deepPanels, panels/len(d.workers))), deepDepth
+	}
+	groups := (p.c.cols + width - 1) / width
+	span := rowSpan(p.c.rows, groups, len(d.workers))
+	spans := (p.c.rows + span - 1) / span
+	large := p.c.rows*p.c.cols*p.a.cols > d.kernels.grain
+	d.parallelIf(large, groups*spans, func(w *worker, item int) {
+		col, first := item/spans*width, item%spans*span
+		part := p
+		part.c = p.c.columns(col, min(col+width, p.c.cols)).rowsFrom(first, min(first+span, p.c.rows))
+		part.a = p.a.rowsFrom(first, part.c.rows+first)
+		part.multiply(w, d.kernels.panel, col, depth)
+	})
+}
+
+// multiply does the part of a multiplication whose columns begin at col, depth
+// values of each sum at a time.
+func (p multiplication) multiply(w *worker, kernel func(product), col, depth int) {
+	for from := 0; from < p.a.cols; from += depth {
+		to := min(p.a.cols, from+depth)
+		panels := p.packed(w, from, to, col)
+		for j := 0; j < p.c.cols; j += panelWidth {
+			b, ldb := panels, panelWidth
+			if p.inPlace != nil {
+				b, ldb = p.inPlace[from*p.width+col+j:], p.width
 			} else {
-				panel = w.floats(packing, (to-from)*panelWidth)
-				pack(w, panel, from, to, col, n)
+				b = panels[j*(to-from):]
 			}
-			d.kernels.panel(product{
-				c: c.data[first*c.stride+col:], ldc: c.stride,
-				a: a.data[first*a.rowStep+from*a.step:], rowStep: a.rowStep, step: a.step,
-				b: panel, ldb: ldb,
-				m: m, n: n, k: to - from, alpha: alpha, add: add || from > 0,
+			kernel(product{
+				c: p.c.data[j:], ldc: p.c.stride,
+				a: p.a.data[from:], rowStep: p.a.stride, step: 1,
+				b: b, ldb: ldb,
+				m: p.c.rows, n: min(panelWidth, p.c.cols-j), k: to - from,
+				alpha: p.alpha, add: p.add || from > 0,
 			})
 		}
-	})
+	}
+}
+
+// packed returns the panels of rows from ≤ k < to of B for the columns of a
+// part that begin at col. Some rows are packed for all panels before the next,
+// as they lie side by side in memory.
+func (p multiplication) packed(w *worker, from, to, col int) []float32 {
+	if p.inPlace != nil {
+		return nil
+	}
+	panels := (p.c.cols + panelWidth - 1) / panelWidth
+	rows := to - from
+	if panels > 1 {
+		rows = packedRows
+	}
+	all := w.floats(packing, panels*(to-from)*panelWidth)
+	for k := from; k < to; k += rows {
+		for i := range panels {
+			n := min(panelWidth, p.c.cols-i*panelWidth)
+			p.pack(w, all[(i*(to-from)+k-from)*panelWidth:], k, min(to, k+rows), col+i*panelWidth, n)
+		}
+	}
+	return all
 }
 
 // rowSpan returns how many of m rows one piece of work takes, so that there

@@ -84,6 +84,31 @@ func TestMatMulOuter(t *testing.T) {
 	})
 }
 
+// Sums as over a vocabulary are packed in another order.
+func TestMatMulGradOverAVocabulary(t *testing.T) {
+	eachKernels(t, func(t *testing.T, d *Device) {
+		const out = deep + 37
+		for _, f := range []compute.Format{compute.F32, compute.Q8_0} {
+			for _, shape := range [][2]int{{5, 32}, {3, 160}, {60, 96}} {
+				n, in := shape[0], shape[1]
+				r := random()
+				w, values := randomWeight(t, r, f, out, in)
+				dy, dx := randomMat(r, n, out), randomMat(r, n, in)
+				want := make([]float32, n*in)
+				few := min(n, 5) // reference rows, as each takes long
+				productRef(product{c: want, ldc: in, a: valuesOf(t, dy), rowStep: out, step: 1, b: values, ldb: in, m: few, n: in, k: out, alpha: 1})
+				d.MatMulGrad(dx, dy, w, 1, false)
+				near(t, fmt.Sprintf("%s %v", f, shape), valuesOf(t, dx)[:few*in], doubles(want[:few*in]), 1e-5*math.Sqrt(out), 1e-5)
+				alone := randomMat(r, n, in)
+				one := New(1)
+				one.kernels = d.kernels
+				one.MatMulGrad(alone, dy, w, 1, false)
+				near(t, "one thread", valuesOf(t, alone), doubles(valuesOf(t, dx)), 0, 0)
+			}
+		}
+	})
+}
+
 // A sum over nothing is zero, and with add it changes nothing.
 func TestMatMulOverNothing(t *testing.T) {
 	d := New(2)
@@ -166,10 +191,11 @@ func TestTranspose(t *testing.T) {
 			for _, n := range []int{1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 31, 32} {
 				rows := randomMat(r, n, depth)
 				v := viewOf("rows", rows)
-				dst, want := matOf(make([]float32, depth*panelWidth), depth, panelWidth, 0), make([]float32, depth*panelWidth)
-				transposeRef(want, v.data, v.stride, n, depth)
+				// The views are of n columns: those after them are guards.
+				dst, want := matOf(make([]float32, depth*n), depth, n, panelWidth-n), matOf(make([]float32, depth*n), depth, n, panelWidth-n)
+				transposeRef(viewOf("want", want).data, v.data, v.stride, n, depth)
 				d.kernels.transpose(viewOf("dst", dst).data, v.data, v.stride, n, depth)
-				near(t, fmt.Sprintf("%d rows of %d", n, depth), valuesOf(t, dst), doubles(want), 0, 0)
+				near(t, fmt.Sprintf("%d rows of %d", n, depth), valuesOf(t, dst), doubles(valuesOf(t, want)), 0, 0)
 			}
 		}
 	})

@@ -25,9 +25,7 @@ func (d *Device) packColumns(dst []float32, w *compute.Weight, col, n, from, to 
 	switch {
 	case n < panelWidth:
 		for k := from; k < to; k++ {
-			row := dst[(k-from)*panelWidth:][:panelWidth]
-			d.kernels.dequantize(row[:n], w, k, col)
-			clear(row[n:])
+			d.kernels.dequantize(dst[(k-from)*panelWidth:][:n], w, k, col)
 		}
 	case w.Format == compute.F32:
 		values := w.Floats()
@@ -82,7 +80,7 @@ func transposeGo(dst, rows []float32, stride, n, depth int) {
 }
 
 // transposeColumns packs rows from ≤ j < n, four at a time, so that four
-// neighbours are written together, and zeros for the columns after n.
+// neighbours are written together.
 func transposeColumns(dst, rows []float32, stride, from, n, depth int) {
 	if depth == 0 {
 		return
@@ -101,11 +99,6 @@ func transposeColumns(dst, rows []float32, stride, from, n, depth int) {
 	for ; j < n; j++ {
 		for k, v := range rows[j*stride:][:depth] {
 			dst[k*panelWidth+j] = v
-		}
-	}
-	if n < panelWidth {
-		for k := range depth {
-			clear(dst[k*panelWidth+n : (k+1)*panelWidth])
 		}
 	}
 }

@@ -7,10 +7,9 @@ import "github.com/retort-ml/retort/internal/compute"
 // transposeVectors packs lanes rows at a time, and what is left in Go.
 func transposeVectors(kernel func(dst, src *float32, stride, depth int), lanes int, dst, rows []float32, stride, n, depth int) {
 	if n == 0 || depth == 0 {
-		transposeGo(dst, rows, stride, n, depth)
 		return
 	}
-	_ = dst[depth*panelWidth-1]
+	_ = dst[(depth-1)*panelWidth+n-1]
 	_ = rows[(n-1)*stride+depth-1]
 	even := depth &^ 3
 	j := 0
@@ -22,7 +21,7 @@ func transposeVectors(kernel func(dst, src *float32, stride, depth int), lanes i
 			}
 		}
 	}
-	if j < panelWidth {
+	if j < n {
 		transposeColumns(dst, rows, stride, j, n, depth)
 	}
 }
