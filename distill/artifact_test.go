@@ -325,9 +325,9 @@ func FuzzTopFile(f *testing.F) {
 		b[n*len(b)/600] ^= byte(1 << (n % 8))
 		f.Add(b)
 	}
-	for n := range 20 {
-		f.Add(good[:n*len(good)/20])
-		f.Add(append(bytes.Clone(good[n*len(good)/40:]), good[len(good)/2:]...))
+	for n := range 10 {
+		f.Add(good[:n*len(good)/10])
+		f.Add(append(bytes.Clone(good[n*len(good)/20:]), good[len(good)/2:]...))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if err := os.WriteFile(filepath.Join(dir, "topk.arrow"), content, 0o666); err != nil {

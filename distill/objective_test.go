@@ -232,7 +232,7 @@ func randomCase(seed uint64, v, k int, o distill.Options) *lossCase {
 
 func everyDivergence() map[string]distill.Options {
 	list := map[string]distill.Options{}
-	for _, temperature := range []float64{0.5, 1, 2, 4} {
+	for _, temperature := range []float64{0.5, 1, 3} {
 		for _, alpha := range []float64{0, 0.3, 1} {
 			at := fmt.Sprintf(" T=%v alpha=%v", temperature, alpha)
 			list["forward"+at] = distill.Options{Alpha: &alpha, Temperature: temperature}
@@ -247,8 +247,8 @@ func everyDivergence() map[string]distill.Options {
 
 func TestLossIsItsDefinition(t *testing.T) {
 	for name, o := range everyDivergence() {
-		for _, k := range []int{1, 5, 22, 23} { // with a tail, with one token in it, without
-			c := randomCase(7, 23, k, o)
+		for _, k := range []int{1, 5, 12, 13} { // with a tail, with one token in it, without
+			c := randomCase(7, 13, k, o)
 			logits := make([]float64, len(c.logits))
 			for i, x := range c.logits {
 				logits[i] = float64(x)

@@ -47,7 +47,7 @@ func TestStoreKeepsAnswers(t *testing.T) {
 	s := openStore(t, path)
 	want := map[distill.Key]distill.Answer{}
 	var keys []distill.Key
-	for i := range 600 { // more than one query takes
+	for i := range 300 { // more than one query takes
 		r := distill.Request{Prompt: fmt.Sprintf("prompt %d\x00\xff", i), TopK: 2}
 		a := fullAnswer(i)
 		switch i {

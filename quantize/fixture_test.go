@@ -2,10 +2,12 @@ package quantize_test
 
 import (
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/compute/cpu"
 	"github.com/retort-ml/retort/internal/model"
@@ -37,6 +39,30 @@ func loadGGUF(t *testing.T, path string) *model.Model {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
+	return m
+}
+
+// wide is a random model with all biases and an embedding of 5 MB.
+func wide(t *testing.T) *model.Model {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(3, 4))
+	m, err := model.New(cpu.New(2), model.Config{
+		ModelType: "llama", HiddenSize: 64, IntermediateSize: 96, NumHiddenLayers: 1, NumAttentionHeads: 3,
+		NumKeyValueHeads: 1, HeadDim: 32, VocabSize: 20_000, MaxPositionEmbeddings: 32, RMSNormEps: 1e-5, RopeTheta: 1e4,
+		HiddenAct: "silu", TieWordEmbeddings: true, AttentionBias: true, OutputBias: true, MLPBias: true,
+		InitializerRange: 0.2, BOS: -1, PAD: -1,
+	}, rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := m.Layers[0]
+	for _, linear := range []*autodiff.Linear{l.QKV, l.Output, l.GateUp, l.Down} {
+		for _, part := range linear.Parts {
+			for i := range m.Device().Host(compute.Of(part.Bias)) {
+				m.Device().Host(compute.Of(part.Bias))[i] = float32(rng.NormFloat64())
+			}
+		}
+	}
 	return m
 }
 

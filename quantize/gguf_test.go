@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,23 @@ func TestMetadataIsComplete(t *testing.T) {
 		if merges, ok := got["tokenizer.ggml.merges"].([]string); !ok || len(merges) != 300-256-3 {
 			t.Errorf("%s: %d merges", name, len(merges))
 		}
+	}
+}
+
+// With every bias that there can be, heads of another width than the quotient,
+// and an embedding that is written in several chunks.
+func TestWriteAndLoadAModelWithBiases(t *testing.T) {
+	m := wide(t)
+	path, _ := write(t, m, vocab(t, 300), quantize.Options{Type: "F32"})
+	again := loadGGUF(t, path)
+	wantConfig := m.Config
+	wantConfig.BOS, wantConfig.EOS, wantConfig.PAD = 0, []int32{1}, 2
+	if fmt.Sprint(again.Config) != fmt.Sprint(wantConfig) {
+		t.Errorf("configuration %v, want %v", again.Config, wantConfig)
+	}
+	ids := []int32{0, 7, 12, 9_999, 19_999, 7}
+	if !slices.Equal(logits(t, again, ids), logits(t, m, ids)) {
+		t.Error("logits differ")
 	}
 }
 
@@ -243,7 +261,7 @@ func checkLoss(t *testing.T, m *model.Model, path string, s quantize.Summary) {
 }
 
 func TestSameBytesAtAnyNumberOfThreads(t *testing.T) {
-	m := loadGolden(t, "llama-gqa")
+	m := wide(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var first []byte
 	var firstSummary quantize.Summary

@@ -22,7 +22,7 @@ type plannedTensor struct {
 
 // chunkBytes bounds the float32 values that are in memory while a tensor is
 // written, unless one row is longer.
-const chunkBytes = 4 << 20
+const chunkBytes = 1 << 20
 
 // write writes the encoded rows to w, some at a time, each goroutine encoding
 // a share of them.

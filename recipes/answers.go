@@ -49,13 +49,11 @@ func (s *answersStage) check(c *checker) {
 
 func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	m := r.modelRef(s.Teacher)
-	fingerprint := struct {
-		answersStage
-		Seed uint64
-	}{*s, r.Seed}
-	fingerprint.Batch = 0 // answers do not depend on it
-	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Fingerprint: fingerprint, Version: "1",
-		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+	options := *s
+	options.Batch = 0 // answers do not depend on it
+	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "1",
+		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
+		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
 }
 
 func (s *answersStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {

@@ -43,20 +43,20 @@ const embeddedPrefix = "embedded:"
 func (s *datasetStage) build(r *Recipe) pipeline.Stage {
 	// What the files are called changes nothing but the names in the artifact,
 	// which pipeline.Stage.Files covers; which split each belongs to does.
-	fingerprint := *s
-	fingerprint.Files = map[string][]string{}
+	options := *s
+	options.Files = map[string][]string{}
 	var outside []string
 	for _, split := range slices.Sorted(maps.Keys(s.Files)) {
 		for _, f := range expand(s.Files[split]) {
 			if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
-				fingerprint.Files[split] = append(fingerprint.Files[split], embeddedPrefix+name+" "+embeddedHash(name))
+				options.Files[split] = append(options.Files[split], embeddedPrefix+name+" "+embeddedHash(name))
 				continue
 			}
-			fingerprint.Files[split] = append(fingerprint.Files[split], filepath.Base(f))
+			options.Files[split] = append(options.Files[split], filepath.Base(f))
 			outside = append(outside, f)
 		}
 	}
-	return pipeline.Stage{Files: outside, Fingerprint: fingerprint, Version: "1", Run: s.run}
+	return pipeline.Stage{Files: outside, Fingerprint: fingerprint(options, nil), Version: "1", Run: s.run}
 }
 
 // expand replaces patterns by the files that match; one that matches nothing

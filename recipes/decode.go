@@ -177,7 +177,7 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value, depth int)
 }
 
 func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
-	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" {
+	if n.Kind != yaml.ScalarNode || isNull(n) {
 		d.fault(n, path, "want %s, have %s", wanted(v.Kind()), describe(n))
 		return
 	}
@@ -216,6 +216,11 @@ func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
 	}
 }
 
+// isNull: a value that was left out has no tag in some places.
+func isNull(n *yaml.Node) bool {
+	return n.ShortTag() == "!!null" || n.Value == "" && n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) == 0
+}
+
 func wanted(k reflect.Kind) string {
 	switch k {
 	case reflect.String:
@@ -236,7 +241,7 @@ func describe(n *yaml.Node) string {
 		return "keys and values"
 	case n.Kind == yaml.SequenceNode:
 		return "a list"
-	case n.Tag == "!!null":
+	case isNull(n):
 		return "nothing"
 	case len(n.Value) > 60:
 		return strconv.Quote(n.Value[:60] + "…")

@@ -59,10 +59,20 @@ func (s *evalStage) build(r *Recipe) pipeline.Stage {
 		m := r.modelRef(ref)
 		inputs, files = append(inputs, m.stages...), append(files, m.files...)
 	}
-	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: struct {
-		evalStage
-		Seed uint64
-	}{*s, r.Seed}, Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+	options := *s
+	options.Options = s.options(r)
+	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, nil),
+		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+}
+
+// options are the options with what follows from the recipe.
+func (s *evalStage) options(r *Recipe) eval.Options {
+	o := s.Options
+	o.Benchmark = orElse(o.Benchmark, r.Name)
+	if o.Seed == 0 {
+		o.Seed = r.Seed
+	}
+	return o
 }
 
 func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
@@ -93,9 +103,7 @@ func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err e
 		}
 		subjects = append(subjects, b)
 	}
-	o := s.Options
-	o.Benchmark, o.Seed = orElse(o.Benchmark, r.Name), r.Seed
-	report, err := eval.Evaluate(ctx, o, items, subjects, func(done, total int) {
+	report, err := eval.Evaluate(ctx, s.options(r), items, subjects, func(done, total int) {
 		w.Progress(int64(done), int64(total), "items")
 	})
 	if err != nil {

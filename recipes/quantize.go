@@ -34,11 +34,17 @@ func (s *quantizeStage) fileName() string { return "model-" + s.Options.WithDefa
 
 func (s *quantizeStage) build(r *Recipe) pipeline.Stage {
 	m := r.modelRef(s.Model)
-	return pipeline.Stage{Inputs: m.stages, Files: m.files, Fingerprint: struct {
-		quantizeStage
-		Name string
-	}{*s, r.Name}, Version: "1",
+	options := *s
+	options.Options = s.options(r)
+	return pipeline.Stage{Inputs: m.stages, Files: m.files, Version: "1", Fingerprint: fingerprint(options, nil),
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(w, r) }}
+}
+
+// options are the options with what follows from the recipe.
+func (s *quantizeStage) options(r *Recipe) quantize.Options {
+	o := s.Options
+	o.Name = orElse(o.Name, r.Name)
+	return o.WithDefaults()
 }
 
 func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
@@ -54,8 +60,8 @@ func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
 	if err != nil {
 		return fmt.Errorf("model %s: tokenizer: %w", s.Model, err)
 	}
-	o := s.Options
-	o.Name, o.Source = orElse(o.Name, r.Name), l.artifact
+	o := s.options(r)
+	o.Source = l.artifact
 	summary, err := quantize.WriteGGUF(filepath.Join(w.Dir, s.fileName()), l.model, vocab, o)
 	if err != nil {
 		return err

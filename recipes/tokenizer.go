@@ -30,7 +30,7 @@ func (s *tokenizerStage) check(c *checker) {
 }
 
 func (s *tokenizerStage) build(r *Recipe) pipeline.Stage {
-	return pipeline.Stage{Inputs: []string{head(s.On)}, Fingerprint: *s, Version: "1", Run: s.run}
+	return pipeline.Stage{Inputs: []string{head(s.On)}, Fingerprint: fingerprint(*s, nil), Version: "1", Run: s.run}
 }
 
 func (s *tokenizerStage) run(_ context.Context, w *pipeline.Work) error {

@@ -146,6 +146,9 @@ func (s *trainStage) checkNew(c *checker) {
 	if s.LoRA != nil {
 		c.blame("lora", "low-rank updates of random weights learn little: train a new model with all weights")
 	}
+	if s.New.Heads > 0 && s.New.HiddenSize%s.New.Heads != 0 {
+		c.blame("new.hidden_size", "%d is not a multiple of num_attention_heads %d", s.New.HiddenSize, s.New.Heads)
+	}
 	config := s.New.config(nil)
 	if err := config.Validate(); err != nil {
 		c.options("new", err)
@@ -197,13 +200,19 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 		}
 		inputs = append(inputs, head(ref))
 	}
-	fingerprint := struct {
-		trainStage
-		Seed uint64
-	}{*s, r.Seed}
-	fingerprint.Options = s.Options.WithDefaults()
-	return pipeline.Stage{Inputs: unique(inputs), Files: files, Fingerprint: fingerprint, Version: "1",
-		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+	options := *s
+	options.Options = s.Options.WithDefaults()
+	if s.LoRA != nil {
+		lora := s.LoRA.WithDefaults()
+		options.LoRA = &lora
+	}
+	if s.Distill != nil {
+		d := s.Distill.WithDefaults()
+		options.Distill = &d
+	}
+	return pipeline.Stage{Inputs: unique(inputs), Files: files, Version: "1",
+		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
+		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
 }
 
 func unique(list []string) []string {

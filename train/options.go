@@ -20,7 +20,7 @@ type Options struct {
 	ClipNorm     float64 `yaml:"clip_norm"`     // largest norm of a step's gradient; 0 means 1, negative is no clipping
 	Accumulate   int     `yaml:"accumulate"`    // batches to a step; 0 means 1
 	Dropout      float64 `yaml:"dropout"`       // of embeddings and of each branch, 0 to below 1
-	Seed         uint64  `yaml:"seed"`          // of dropout; 0 is a seed like any other
+	Seed         uint64  `yaml:"-"`             // of dropout, the recipe's; 0 is a seed like any other
 	ValidEvery   int     `yaml:"valid_every"`   // steps between validations; 0 means once an epoch
 	Keep         string  `yaml:"keep"`          // which weights the run ends with: last, or best on the validation data; empty means last
 	// CheckpointEvery is the steps between checkpoints; 0 means 100.

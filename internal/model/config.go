@@ -120,7 +120,7 @@ func ParseConfig(data []byte) (Config, error) {
 	switch f.ModelType {
 	case "llama":
 		c.AttentionBias = or(f.AttentionBias, false)
-		c.MLPBias = f.MLPBias
+		c.OutputBias, c.MLPBias = c.AttentionBias, f.MLPBias
 	case "qwen2":
 		c.AttentionBias = true
 	}

@@ -17,14 +17,6 @@ const (
 	// minRows is how many rows a piece of work has at least when the columns
 	// alone do not keep all threads busy: each piece packs its panel again.
 	minRows = 56
-	// A sum of deep values and more, as over a vocabulary, is over a matrix that
-	// no cache holds. Then deepPanels panels at most are packed at a time,
-	// packedRows rows of the matrix after the other, deepDepth in all: longer
-	// pieces of memory, which are fetched ahead.
-	deep       = 8 * maxDepth
-	deepPanels = 4
-	deepDepth  = 256
-	packedRows = 16
 )
 
 // MatMul sets y (N,Out) to alpha·x·wᵀ, or adds it when add.
@@ -49,7 +41,7 @@ func (d *Device) MatMulGrad(dx, dy compute.Mat, w *compute.Weight, alpha float32
 	}
 	pack := func(_ *worker, dst []float32, from, to, col, n int) { d.packColumns(dst, w, col, n, from, to) }
 	p := multiplication{c: c, a: a, alpha: alpha, add: add, pack: pack}
-	if w.Format == compute.F32 && c.rows <= unpackedRows && w.Out < deep {
+	if w.Format == compute.F32 && c.rows <= unpackedRows {
 		p.inPlace, p.width = w.Floats(), w.In
 	}
 	d.multiply(p)
@@ -71,7 +63,7 @@ type multiplication struct {
 	pack    packer
 }
 
-// multiply cuts the work into groups of panels times spans of rows.
+// multiply cuts the work into panels times spans of rows.
 func (d *Device) multiply(p multiplication) {
 	if p.c.rows == 0 || p.c.cols == 0 {
 		return
@@ -81,67 +73,38 @@ func (d *Device) multiply(p multiplication) {
 		return
 	}
 	panels := (p.c.cols + panelWidth - 1) / panelWidth
-	width, depth := panelWidth, maxDepth
-	if p.a.cols >= deep {
-		width, depth = panelWidth*max(1, min(deepPanels, panels/len(d.workers))), deepDepth
-	}
-	groups := (p.c.cols + width - 1) / width
-	span := rowSpan(p.c.rows, groups, len(d.workers))
+	span := rowSpan(p.c.rows, panels, len(d.workers))
 	spans := (p.c.rows + span - 1) / span
 	large := p.c.rows*p.c.cols*p.a.cols > d.kernels.grain
-	d.parallelIf(large, groups*spans, func(w *worker, item int) {
-		col, first := item/spans*width, item%spans*span
+	d.parallelIf(large, panels*spans, func(w *worker, item int) {
+		col, first := item/spans*panelWidth, item%spans*span
 		part := p
-		part.c = p.c.columns(col, min(col+width, p.c.cols)).rowsFrom(first, min(first+span, p.c.rows))
+		part.c = p.c.columns(col, min(col+panelWidth, p.c.cols)).rowsFrom(first, min(first+span, p.c.rows))
 		part.a = p.a.rowsFrom(first, part.c.rows+first)
-		part.multiply(w, d.kernels.panel, col, depth)
+		part.multiply(w, d.kernels.panel, col)
 	})
 }
 
-// multiply does the part of a multiplication whose columns begin at col, depth
-// values of each sum at a time.
-func (p multiplication) multiply(w *worker, kernel func(product), col, depth int) {
-	for from := 0; from < p.a.cols; from += depth {
-		to := min(p.a.cols, from+depth)
-		panels := p.packed(w, from, to, col)
-		for j := 0; j < p.c.cols; j += panelWidth {
-			b, ldb := panels, panelWidth
-			if p.inPlace != nil {
-				b, ldb = p.inPlace[from*p.width+col+j:], p.width
-			} else {
-				b = panels[j*(to-from):]
-			}
-			kernel(product{
-				c: p.c.data[j:], ldc: p.c.stride,
-				a: p.a.data[from:], rowStep: p.a.stride, step: 1,
-				b: b, ldb: ldb,
-				m: p.c.rows, n: min(panelWidth, p.c.cols-j), k: to - from,
-				alpha: p.alpha, add: p.add || from > 0,
-			})
+// multiply does a part of a multiplication that is one panel wide and begins at col.
+func (p multiplication) multiply(w *worker, kernel func(product), col int) {
+	for from := 0; from < p.a.cols; from += maxDepth {
+		to := min(p.a.cols, from+maxDepth)
+		var b []float32
+		ldb := panelWidth
+		if p.inPlace != nil {
+			b, ldb = p.inPlace[from*p.width+col:], p.width
+		} else {
+			b = w.floats(packing, (to-from)*panelWidth)
+			p.pack(w, b, from, to, col, p.c.cols)
 		}
+		kernel(product{
+			c: p.c.data, ldc: p.c.stride,
+			a: p.a.data[from:], rowStep: p.a.stride, step: 1,
+			b: b, ldb: ldb,
+			m: p.c.rows, n: p.c.cols, k: to - from,
+			alpha: p.alpha, add: p.add || from > 0,
+		})
 	}
-}
-
-// packed returns the panels of rows from ≤ k < to of B for the columns of a
-// part that begin at col. Some rows are packed for all panels before the next,
-// as they lie side by side in memory.
-func (p multiplication) packed(w *worker, from, to, col int) []float32 {
-	if p.inPlace != nil {
-		return nil
-	}
-	panels := (p.c.cols + panelWidth - 1) / panelWidth
-	rows := to - from
-	if panels > 1 {
-		rows = packedRows
-	}
-	all := w.floats(packing, panels*(to-from)*panelWidth)
-	for k := from; k < to; k += rows {
-		for i := range panels {
-			n := min(panelWidth, p.c.cols-i*panelWidth)
-			p.pack(w, all[(i*(to-from)+k-from)*panelWidth:], k, min(to, k+rows), col+i*panelWidth, n)
-		}
-	}
-	return all
 }
 
 // rowSpan returns how many of m rows one piece of work takes, so that there

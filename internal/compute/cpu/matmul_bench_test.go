@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -58,8 +59,11 @@ func benchmarkProducts(b *testing.B, f compute.Format, n, out, in int) {
 // rows in segments of 32, at 9 heads of 64 over 3 of keys.
 func BenchmarkAttention(b *testing.B) {
 	const heads, kvHeads, headDim = 9, 3, 64
-	for name, lengths := range map[string][]int{"one of 512": {512}, "128 of 32": equal(128, 32)} {
-		from := segments(lengths...)
+	for _, c := range []struct {
+		name    string
+		lengths []int
+	}{{"one of 512", []int{512}}, {"128 of 32", slices.Repeat([]int{32}, 128)}} {
+		from := segments(c.lengths...)
 		n := len(from)
 		d := New(0)
 		r := random()
@@ -75,27 +79,19 @@ func BenchmarkAttention(b *testing.B) {
 			flops := float64(products) * 2 * float64(seen) * heads * headDim * float64(b.N) / b.Elapsed().Seconds()
 			b.ReportMetric(flops/1e9, "GFLOP/s")
 		}
-		b.Run("forward/"+name, func(b *testing.B) {
+		b.Run("forward/"+c.name, func(b *testing.B) {
 			for b.Loop() {
 				d.Attention(out, lse, q, k, v, s)
 			}
 			report(b, 2)
 		})
-		b.Run("backward/"+name, func(b *testing.B) {
+		b.Run("backward/"+c.name, func(b *testing.B) {
 			for b.Loop() {
 				d.AttentionGrad(dq, dk, dv, dout, out, lse, q, k, v, s)
 			}
 			report(b, 5)
 		})
 	}
-}
-
-func equal(n, length int) []int {
-	lengths := make([]int, n)
-	for i := range lengths {
-		lengths[i] = length
-	}
-	return lengths
 }
 
 // BenchmarkRows reports, for rows of 576 values, nanoseconds a value and how
@@ -107,27 +103,30 @@ func BenchmarkRows(b *testing.B) {
 	gateUp, dgateUp := randomMat(r, rows, 2*cols), randomMat(r, rows, 2*cols)
 	positions, targets, weights, losses := make([]int32, rows), make([]int32, rows), make([]float32, rows), make([]float64, rows)
 	rotation := compute.NewRotation(make([]float64, 32))
-	for name, run := range map[string]func(d *Device){
-		"Add":          func(d *Device) { d.Add(y, x, z) },
-		"RMSNorm":      func(d *Device) { d.RMSNorm(y, x, gain, 1e-5) },
-		"RMSNormGrad":  func(d *Device) { d.RMSNormGrad(y, compute.Mat{}, z, x, gain, 1e-5, false) },
-		"Rotate":       func(d *Device) { d.Rotate(x, 64, positions, rotation, false) },
-		"GLU":          func(d *Device) { d.GLU(y, gateUp, compute.SiLU) },
-		"GLUGrad":      func(d *Device) { d.GLUGrad(dgateUp, y, gateUp, compute.SiLU) },
-		"CrossEntropy": func(d *Device) { d.CrossEntropy(y, targets, weights, losses) },
-		"AdamW":        func(d *Device) { d.AdamW(x, y, z, z, compute.AdamW{Step: 1, Eps: 1e-8, Beta1: 0.9, Beta2: 0.999}) },
+	for _, row := range []struct {
+		name string
+		run  func(d *Device)
+	}{
+		{"Add", func(d *Device) { d.Add(y, x, z) }},
+		{"RMSNorm", func(d *Device) { d.RMSNorm(y, x, gain, 1e-5) }},
+		{"RMSNormGrad", func(d *Device) { d.RMSNormGrad(y, compute.Mat{}, z, x, gain, 1e-5, false) }},
+		{"Rotate", func(d *Device) { d.Rotate(x, 64, positions, rotation, false) }},
+		{"GLU", func(d *Device) { d.GLU(y, gateUp, compute.SiLU) }},
+		{"GLUGrad", func(d *Device) { d.GLUGrad(dgateUp, y, gateUp, compute.SiLU) }},
+		{"CrossEntropy", func(d *Device) { d.CrossEntropy(y, targets, weights, losses) }},
+		{"AdamW", func(d *Device) { d.AdamW(x, y, z, z, compute.AdamW{Step: 1, Eps: 1e-8, Beta1: 0.9, Beta2: 0.999}) }},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(row.name, func(b *testing.B) {
 			d, plain := New(1), New(1)
 			plain.kernels = portable()
 			plainNanoseconds := math.Inf(1) // the best of some, as other programs may run
 			for range 10 {
 				start := time.Now()
-				run(plain)
+				row.run(plain)
 				plainNanoseconds = min(plainNanoseconds, float64(time.Since(start).Nanoseconds()))
 			}
 			for b.Loop() {
-				run(d)
+				row.run(d)
 			}
 			nanoseconds := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
 			b.ReportMetric(nanoseconds/(rows*cols), "ns/value")

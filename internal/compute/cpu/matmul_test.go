@@ -84,31 +84,6 @@ func TestMatMulOuter(t *testing.T) {
 	})
 }
 
-// Sums as over a vocabulary are packed in another order.
-func TestMatMulGradOverAVocabulary(t *testing.T) {
-	eachKernels(t, func(t *testing.T, d *Device) {
-		const out = deep + 37
-		for _, f := range []compute.Format{compute.F32, compute.Q8_0} {
-			for _, shape := range [][2]int{{5, 32}, {3, 160}, {60, 96}} {
-				n, in := shape[0], shape[1]
-				r := random()
-				w, values := randomWeight(t, r, f, out, in)
-				dy, dx := randomMat(r, n, out), randomMat(r, n, in)
-				want := make([]float32, n*in)
-				few := min(n, 5) // reference rows, as each takes long
-				productRef(product{c: want, ldc: in, a: valuesOf(t, dy), rowStep: out, step: 1, b: values, ldb: in, m: few, n: in, k: out, alpha: 1})
-				d.MatMulGrad(dx, dy, w, 1, false)
-				near(t, fmt.Sprintf("%s %v", f, shape), valuesOf(t, dx)[:few*in], doubles(want[:few*in]), 1e-5*math.Sqrt(out), 1e-5)
-				alone := randomMat(r, n, in)
-				one := New(1)
-				one.kernels = d.kernels
-				one.MatMulGrad(alone, dy, w, 1, false)
-				near(t, "one thread", valuesOf(t, alone), doubles(valuesOf(t, dx)), 0, 0)
-			}
-		}
-	})
-}
-
 // A sum over nothing is zero, and with add it changes nothing.
 func TestMatMulOverNothing(t *testing.T) {
 	d := New(2)
