@@ -122,6 +122,10 @@ func TestMetadataIsComplete(t *testing.T) {
 				t.Errorf("%s: %d of %s, want 307", name, n, key)
 			}
 		}
+		tokens, types := got["tokenizer.ggml.tokens"].([]string), got["tokenizer.ggml.token_type"].([]int32)
+		if tokens[306] != "[PAD306]" || types[299] != 1 || types[300] != 5 || types[306] != 5 {
+			t.Errorf("%s: filled up with %q, types %v", name, tokens[300:], types[299:])
+		}
 		if merges, ok := got["tokenizer.ggml.merges"].([]string); !ok || len(merges) != 300-256-3 {
 			t.Errorf("%s: %d merges", name, len(merges))
 		}
@@ -136,6 +140,7 @@ func TestWriteAndLoadAModelWithBiases(t *testing.T) {
 	again := loadGGUF(t, path)
 	wantConfig := m.Config
 	wantConfig.BOS, wantConfig.EOS, wantConfig.PAD = 0, []int32{1}, 2
+	wantConfig.InitializerRange = 0.02 // no key says it
 	if fmt.Sprint(again.Config) != fmt.Sprint(wantConfig) {
 		t.Errorf("configuration %v, want %v", again.Config, wantConfig)
 	}
@@ -203,6 +208,18 @@ func TestFormatsOfMatrices(t *testing.T) {
 				t.Errorf("%s %+v: note %q, in the file %q, want %q", c.model, c.options, s.Notes[i], written[i], want)
 			}
 		}
+	}
+}
+
+func TestEndsWithoutAKeyAreNoted(t *testing.T) {
+	m := loadGolden(t, "llama-gqa")
+	m.Config.EOS = []int32{3, 1, 4, 5, 6}
+	path, s := write(t, m, vocab(t, 307), quantize.Options{Type: "F16"})
+	if len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "tokens [5 6] end an answer too") {
+		t.Errorf("notes %q", s.Notes)
+	}
+	if got := loadGGUF(t, path).Config.EOS; !slices.Equal(got, []int32{1, 3, 4}) {
+		t.Errorf("EOS %v, want [1 3 4]", got)
 	}
 }
 

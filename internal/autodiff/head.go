@@ -45,7 +45,7 @@ func (g *Graph) Head(x Value, t *Table) {
 		op.dx = g.dev.New(g.rows, x.cols)
 		op.zeros = compute.Of(g.dev.New(min(g.rows, headRows), x.cols))
 	}
-	op.operation = &operation{name: "head", output: tensor.ScalarShape(), wrt: []bool{x.active, trains}}
+	op.operation = &operation{name: "loss", output: tensor.ScalarShape(), wrt: []bool{x.active, trains}}
 	op.run = func(in []gorgonia.Value) (gorgonia.Value, error) {
 		sum, err := op.forward(mat(in[0]), backward, trains)
 		g.lossSum = sum

@@ -9,9 +9,9 @@ import (
 // Tile edges of all kernels: rows of 2, 6, 14 and 28, columns of 4, 16 and 32.
 func TestPanel(t *testing.T) {
 	eachKernels(t, func(t *testing.T, d *Device) {
-		for _, m := range []int{0, 1, 2, 5, 6, 7, 13, 14, 15, 28, 29, 33, 49, 65} {
+		for _, m := range []int{0, 1, 2, 6, 7, 13, 14, 15, 28, 29, 33, 47} {
 			for _, n := range []int{0, 1, 4, 7, 8, 9, 15, 16, 17, 24, 31, 32} {
-				for _, k := range []int{1, 4, 7, 33} {
+				for _, k := range []int{1, 7, 33} {
 					testPanel(t, d, m, n, k)
 				}
 			}
@@ -21,7 +21,7 @@ func TestPanel(t *testing.T) {
 
 func TestPanelOfLongSums(t *testing.T) {
 	eachKernels(t, func(t *testing.T, d *Device) {
-		for _, k := range []int{4095, 4096, 4097, 9000} {
+		for _, k := range []int{4096, 4097} {
 			testPanel(t, d, 3, 17, k)
 		}
 	})
