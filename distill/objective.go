@@ -149,7 +149,7 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64
 	if k < len(p) {
 		outcomes++
 		mass = sum(p)
-		open = !(mass < studentFloor) // otherwise the floor is the tail, a constant; NaN goes on
+		open = mass >= studentFloor // otherwise the floor is the tail, a constant
 		teacher[k] = math.Log(max(teacherTail, teacherFloor))
 		student[k] = math.Log(max(mass, studentFloor))
 	}

@@ -317,7 +317,7 @@ func TestNotFinite(t *testing.T) {
 			weights[i] = bad
 		}
 		_, err := g.Run(supervised())
-		if !errors.Is(err, autodiff.ErrNotFinite) || !strings.HasPrefix(err.Error(), "head: head: loss of supervised rows 0 to 3") {
+		if !errors.Is(err, autodiff.ErrNotFinite) || !strings.HasPrefix(err.Error(), "head: loss: loss of supervised rows 0 to 3") {
 			t.Errorf("error %v, want %v, of the head", err, autodiff.ErrNotFinite)
 		}
 		// A gradient that is not finite without the loss being so.

@@ -34,6 +34,9 @@ const (
 	blockEnds = 12
 )
 
+// fewRows is up to how many queries packing the keys costs more than it saves.
+const fewRows = 4
+
 // Attention sets out (N,H·E) and logsumexp (N,H) from q (N,H·E) and k, v
 // (KeyOffset+N, G·E).
 func (d *Device) Attention(out, logsumexp, q, k, v compute.Mat, s compute.AttentionShape) {

@@ -10,8 +10,6 @@ const (
 	// maxDepth is how much of a sum is packed at a time: 1024 × panelWidth
 	// floats stay in the second-level cache. It is a whole number of blocks.
 	maxDepth = 1024
-	// fewRows is up to how many rows packing costs more than it saves.
-	fewRows = 4
 	// unpackedRows is up to how many rows float32 columns are better read where they are.
 	unpackedRows = 64
 	// minRows is how many rows a piece of work has at least when the columns
@@ -19,15 +17,13 @@ const (
 	minRows = 56
 )
 
-// MatMul sets y (N,Out) to alpha·x·wᵀ, or adds it when add.
+// MatMul sets y (N,Out) to alpha·x·wᵀ, or adds it when add. Every sum is taken
+// in one order, so a row of y is the same bytes whatever rows are beside it:
+// what a model generates does not depend on which prompts share its batch.
 func (d *Device) MatMul(y, x compute.Mat, w *compute.Weight, alpha float32, add bool) {
 	c, a := viewOf("MatMul y", y), viewOf("MatMul x", x)
 	if a.rows != c.rows || a.cols != w.In || c.cols != w.Out {
 		panic(fmt.Sprintf("cpu: MatMul: y %s, x %s, w (%d, %d)", y, x, w.Out, w.In))
-	}
-	if c.rows <= fewRows {
-		d.multiplyFew(c, a, w, alpha, add)
-		return
 	}
 	pack := func(k *worker, dst []float32, from, to, col, n int) { d.packRows(k, dst, w, col, n, from, to) }
 	d.multiply(multiplication{c: c, a: a, alpha: alpha, add: add, pack: pack})
@@ -125,26 +121,4 @@ func (d *Device) scaleTo(c view, add bool) {
 	for i := range c.rows {
 		clear(c.row(i))
 	}
-}
-
-// multiplyFew is MatMul for a few rows: each row of w is dequantized and
-// multiplied with each row of a, so w is read once and nothing is packed.
-func (d *Device) multiplyFew(c, a view, w *compute.Weight, alpha float32, add bool) {
-	if c.rows == 0 {
-		return
-	}
-	size := max(1, chunkValues/max(1, w.In))
-	d.eachSpan(w.Out, size, func(k *worker, from, to int) {
-		for j := from; j < to; j++ {
-			row := d.rowOf(k, w, j, 0, w.In)
-			for i := range c.rows {
-				at := i*c.stride + j
-				sum := alpha * d.kernels.dot(a.row(i), row)
-				if add {
-					sum += c.data[at]
-				}
-				c.data[at] = sum
-			}
-		}
-	})
 }
