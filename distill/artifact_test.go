@@ -3,6 +3,7 @@ package distill_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -305,6 +307,38 @@ func sign(t testing.TB, dir string) {
 	}
 	if err := os.WriteFile(path, text, 0o666); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestForgedTopFiles(t *testing.T) {
+	reversed := someRows(12, 3)
+	slices.Reverse(reversed)
+	other, err := os.ReadFile(filepath.Join(writeAnswers(t, 3, reversed), "topk.arrow"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		change func([]byte) []byte
+		want   string
+	}{
+		{"another order", func([]byte) []byte { return other }, "where token"},
+		{"huge description", func(b []byte) []byte {
+			batch := 16 + binary.LittleEndian.Uint32(b[12:]) // after magic and schema
+			binary.LittleEndian.PutUint32(b[batch+4:], 1<<30)
+			return b
+		}, "with 1073741824 bytes of description"},
+		{"no batches", func(b []byte) []byte { return append(b[:16+binary.LittleEndian.Uint32(b[12:])], make([]byte, 4096)...) }, "a message marked 0x0"},
+		{"nothing but a schema", func(b []byte) []byte { return b[:16+binary.LittleEndian.Uint32(b[12:])] }, "bytes for 21 tokens"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := writeAnswers(t, 3, someRows(12, 3))
+			change(t, filepath.Join(dir, "topk.arrow"), c.change)
+			sign(t, dir)
+			if err := readAnswers(dir); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "topk.arrow") {
+				t.Errorf("error %v, want %q", err, c.want)
+			}
+		})
 	}
 }
 

@@ -50,6 +50,9 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
+	if v := t.model.Config.VocabSize; r.TopK > v {
+		return nil, fmt.Errorf("top_k: %d: the teacher's vocabulary has %d tokens", r.TopK, v)
+	}
 	tokens := t.prompt(r.Prompt)
 	limit := t.model.Config.MaxPositionEmbeddings - 1 // leaves room for one token
 	if len(tokens) == 0 || len(tokens) > limit {

@@ -239,6 +239,7 @@ func TestLocalTeacherRefuses(t *testing.T) {
 		{"empty prompt", bare, distill.Request{}, `prompt "": 0 tokens: want 1 to 47`},
 		{"long prompt", plain, distill.Request{Prompt: long}, `65 tokens: want 1 to 47`},
 		{"long given", plain, distill.Request{Prompt: "a", Given: &long}, `67 tokens with the given response`},
+		{"alternatives", plain, distill.Request{Prompt: "a", TopK: vocabulary + 1}, "top_k: 31: the teacher's vocabulary has 30 tokens"},
 		{"sampling", plain, distill.Request{Prompt: "a", Sampling: model.Sampling{Temperature: -1}}, "temperature: -1"},
 	} {
 		calls := 0

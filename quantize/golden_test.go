@@ -102,7 +102,7 @@ func TestTheTokenizerComesBack(t *testing.T) {
 	if got.VocabSize() != 307 {
 		t.Errorf("%d tokens, want 307 with the unused ones", got.VocabSize())
 	}
-	for _, text := range []string{"", "the printer is out of paper", "[PAD303] <|eos|> ünïcödé\n\t 12345"} {
+	for _, text := range []string{"", "the printer is out of paper", "[PAD303] <|endoftext|> ünïcödé\n\t 12345"} {
 		if a, b := got.Encode(text, true), want.Encode(text, true); !slices.Equal(a, b) {
 			t.Errorf("%q: ids %v, want %v", text, a, b)
 		}

@@ -60,7 +60,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzRoundTrip(f *testing.F) {
 	tok := train(f, tokenizer.TrainOptions{VocabSize: 500, Tokens: []string{"label", "café", "日"}})
-	for _, text := range []string{"", "kalo mi", "I'll  <|eos|> label caf長 日本", "\xff\xe2\x82", strings.Repeat("\n ", 9)} {
+	for _, text := range []string{"", "kalo mi", "I'll  <|endoftext|> label caf長 日本", "\xff\xe2\x82", strings.Repeat("\n ", 9)} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -181,7 +181,7 @@ func TestWrittenConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, want := range map[string]any{
-		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "<|eos|>", "pad_token": "<|pad|>",
+		"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>", "eos_token": "<|endoftext|>", "pad_token": "<|pad|>",
 		"unk_token": nil, "add_bos_token": true, "add_eos_token": false, "model_max_length": 1e30, "clean_up_tokenization_spaces": false,
 	} {
 		if value, ok := got[key]; !ok || value != want {

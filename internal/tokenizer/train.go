@@ -15,8 +15,8 @@ type TrainOptions struct {
 	// MinFrequency is how often a pair must occur in the texts to be merged.
 	// 0 means 2.
 	MinFrequency int `yaml:"min_frequency"`
-	// BOS, EOS and PAD are special tokens, ids 0, 1, 2. "" means <|bos|>, <|eos|>
-	// and <|pad|>.
+	// BOS, EOS and PAD are special tokens, ids 0, 1, 2. "" means <|bos|>,
+	// <|endoftext|>, which llama.cpp knows for an end, and <|pad|>.
 	BOS string `yaml:"bos"`
 	EOS string `yaml:"eos"`
 	PAD string `yaml:"pad"`
@@ -30,7 +30,7 @@ func (o TrainOptions) withDefaults() TrainOptions {
 	for _, d := range []struct {
 		field *string
 		value string
-	}{{&o.BOS, "<|bos|>"}, {&o.EOS, "<|eos|>"}, {&o.PAD, "<|pad|>"}} {
+	}{{&o.BOS, "<|bos|>"}, {&o.EOS, "<|endoftext|>"}, {&o.PAD, "<|pad|>"}} {
 		if *d.field == "" {
 			*d.field = d.value
 		}

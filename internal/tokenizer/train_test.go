@@ -112,7 +112,7 @@ func TestTrainedTokenizer(t *testing.T) {
 	if tok.VocabSize() != 600 {
 		t.Errorf("VocabSize = %d, want 600", tok.VocabSize())
 	}
-	for id, want := range []string{"<|bos|>", "<|eos|>", "<|pad|>", "card_arrival", "yes", "A", "café"} {
+	for id, want := range []string{"<|bos|>", "<|endoftext|>", "<|pad|>", "card_arrival", "yes", "A", "café"} {
 		if got, _ := tok.Token(int32(id)); got != want || tok.IsSpecial(int32(id)) != (id < 3) {
 			t.Errorf("Token(%d) = %q, special %t", id, got, tok.IsSpecial(int32(id)))
 		}
@@ -130,7 +130,7 @@ func TestTrainedTokenizer(t *testing.T) {
 	for i := range allBytes {
 		allBytes[i] = byte(i)
 	}
-	samples := append(texts(5), "", " ", "naïve 日本 😀\u0301", "caf長 café", strings.ToValidUTF8(string(allBytes[:]), "?"), "x<|eos|>y", strings.Repeat(" \n", 50))
+	samples := append(texts(5), "", " ", "naïve 日本 😀\u0301", "caf長 café", strings.ToValidUTF8(string(allBytes[:]), "?"), "x<|endoftext|>y", strings.Repeat(" \n", 50))
 	dir := t.TempDir()
 	if err := tok.Write(dir); err != nil {
 		t.Fatal(err)
