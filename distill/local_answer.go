@@ -27,7 +27,7 @@ func (t *LocalTeacher) Answer(ctx context.Context, requests []Request, done func
 			given = append(given, i)
 			continue
 		}
-		g := groupOf(i, &r)
+		g := groupOf(&r)
 		if groups[g] == nil {
 			order = append(order, g)
 		}
@@ -37,7 +37,7 @@ func (t *LocalTeacher) Answer(ctx context.Context, requests []Request, done func
 		return err
 	}
 	for _, g := range order {
-		if err := t.generate(ctx, g, tokens, groups[g], done); err != nil {
+		if err := t.generate(ctx, requests, g, tokens, groups[g], done); err != nil {
 			return err
 		}
 	}
@@ -92,28 +92,22 @@ type group struct {
 	sampling  model.Sampling
 	maxTokens int
 	topK      int
-	// A sampled answer is a group of its own, that of request number alone: its
-	// draws must follow from the request, not from its place among others.
-	alone int // -1 for greedy answers
-	seed  uint64
 }
 
-func groupOf(i int, r *Request) group {
-	g := group{sampling: r.Sampling, maxTokens: r.MaxTokens, topK: r.TopK, alone: -1}
-	if r.Sampling.Temperature > 0 {
-		g.alone, g.seed = i, random.Key(r.Seed, "answer "+r.Key("").String())
-	}
-	return g
+func groupOf(r *Request) group {
+	return group{sampling: r.Sampling, maxTokens: r.MaxTokens, topK: r.TopK}
 }
 
 // generate answers the requests of a group, given by index.
-func (t *LocalTeacher) generate(ctx context.Context, g group, tokens [][]int32, indices []int, done func(i int, a Answer) error) error {
-	prompts := make([][]int32, len(indices))
+func (t *LocalTeacher) generate(ctx context.Context, requests []Request, g group, tokens [][]int32, indices []int, done func(i int, a Answer) error) error {
+	prompts, seeds := make([][]int32, len(indices)), make([]uint64, len(indices))
 	for j, i := range indices {
-		prompts[j] = tokens[i]
+		// The draws of a sampled answer follow from its request alone.
+		r := requests[i].canonical()
+		prompts[j], seeds[j] = tokens[i], random.Key(r.Seed, "answer "+r.Key("").String())
 	}
 	o := model.GenerateOptions{Sampling: g.sampling, MaxTokens: g.maxTokens, Stop: t.format.Stop, TopK: g.topK,
-		Batch: t.format.Batch, Seed: g.seed}
+		Batch: t.format.Batch, Seeds: seeds}
 	turns := turns{batch: t.format.Batch, start: time.Now()}
 	return t.decoder.Generate(ctx, prompts, o, func(j int, a model.Answer) error {
 		text := t.text(a.Tokens, a.Stopped)

@@ -18,7 +18,19 @@ type GenerateOptions struct {
 	Stop      []int32 // tokens that end an answer; they are part of it
 	TopK      int     // alternatives recorded per token; 0 is none
 	Batch     int     // most sequences at a time; 0 means 32
-	Seed      uint64  // of the sampling; prompt i draws from a stream of its own
+	// Seed is of the sampling: prompt i draws from a stream of its own. Seeds, if
+	// given, has one per prompt instead, so that a prompt's draws do not follow
+	// from its place among others.
+	Seed  uint64
+	Seeds []uint64
+}
+
+// stream is where prompt i draws from.
+func (o *GenerateOptions) stream(i int) *rand.Rand {
+	if o.Seeds != nil {
+		return random.Stream(o.Seeds[i], "sampling")
+	}
+	return random.Stream(o.Seed, fmt.Sprintf("sampling %d", i))
 }
 
 // Answer is what a model generated for a prompt.
@@ -53,9 +65,8 @@ type generation struct {
 // it is finished, with the prompt's index, in the calling goroutine; its error
 // ends the generation. An answer ends with a stop token, after MaxTokens, or
 // when the model has no position for one more. Every prompt draws from a random
-// stream of its own, so that answers do not depend on which others were under
-// way (their log-probabilities do by rounding: a device may sum few rows in
-// another order than many).
+// stream of its own and every row is summed in one order, so answers do not
+// depend on which others were under way.
 func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOptions, done func(i int, a Answer) error) error {
 	if o.MaxTokens == 0 {
 		o.MaxTokens = 256
@@ -75,7 +86,7 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 		for waiting < len(prompts) && len(active) < o.Batch && (rows == 0 || rows+len(prompts[waiting]) <= prefillRows) {
 			p := prompts[waiting]
 			active = append(active, &generation{prompt: waiting, next: p, cache: d.NewCache(len(p) + min(o.MaxTokens, 32)),
-				rng: random.Stream(o.Seed, fmt.Sprintf("sampling %d", waiting))})
+				rng: o.stream(waiting)})
 			rows += len(p)
 			waiting++
 		}
@@ -101,6 +112,9 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 func (d *Decoder) checkGenerate(prompts [][]int32, o GenerateOptions) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("generate: %w", err)
+	}
+	if o.Seeds != nil && len(o.Seeds) != len(prompts) {
+		return fmt.Errorf("generate: %d seeds for %d prompts", len(o.Seeds), len(prompts))
 	}
 	for i, p := range prompts {
 		if err := d.checkTokens(p, 0); err != nil {

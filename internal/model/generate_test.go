@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/retort-ml/retort/internal/compute/cpu"
@@ -183,5 +185,43 @@ func TestStoriesContinueFromTheBeginning(t *testing.T) {
 	const want = "Once upon a time, there was a little girl named Lily."
 	if got := tok.Decode(answer.Tokens, true); !contains(got, want) || got[:4] != "Once" {
 		t.Errorf("the story begins %q, want %q", got, want)
+	}
+}
+
+// With Seeds, a prompt's draws follow from its seed alone, and the answer with
+// its log-probabilities is the same bits wherever the prompt stands.
+func TestSeedsMakeAnswersIndependentOfPlace(t *testing.T) {
+	m, g := load(t, "llama-gqa"), openGolden(t, "llama-gqa")
+	ids := g.ints("input_ids")
+	prompts := [][]int32{ids[:3], ids[3:10], ids[10:30], ids[30:31], ids[31:40], ids[2:9]}
+	seeds := []uint64{5, 6, 7, 8, 9, 10}
+	ask := func(order []int, batch int) map[int]model.Answer {
+		var p [][]int32
+		var s []uint64
+		for _, i := range order {
+			p, s = append(p, prompts[i]), append(s, seeds[i])
+		}
+		out := map[int]model.Answer{}
+		o := model.GenerateOptions{Sampling: model.Sampling{Temperature: 1}, MaxTokens: 8, TopK: 3, Batch: batch, Seeds: s}
+		err := model.NewDecoder(m).Generate(t.Context(), p, o, func(i int, a model.Answer) error { out[order[i]] = a; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	want := ask([]int{0, 1, 2, 3, 4, 5}, 6)
+	for _, c := range []struct {
+		order []int
+		batch int
+	}{{[]int{5, 4, 3, 2, 1, 0}, 2}, {[]int{2, 0, 1}, 1}, {[]int{3}, 1}} {
+		for i, a := range ask(c.order, c.batch) {
+			if !reflect.DeepEqual(a, want[i]) {
+				t.Errorf("order %v batch %d: answer %d is %v, want %v", c.order, c.batch, i, a, want[i])
+			}
+		}
+	}
+	err := model.NewDecoder(m).Generate(t.Context(), prompts, model.GenerateOptions{Seeds: seeds[:2]}, nil)
+	if err == nil || !strings.Contains(err.Error(), "2 seeds for 6 prompts") {
+		t.Errorf("error %v", err)
 	}
 }
