@@ -78,6 +78,9 @@ func (r *Report) verdict(metricName string, c *Comparison, against string, tests
 		return fmt.Sprintf("was not tested against %s (difference %s)", against, r.difference(metricName, c))
 	}
 	evidence := "p = " + pValue(*c.P)
+	if *c.P < leastP {
+		evidence = "p " + pValue(*c.P)
+	}
 	if tests > 1 {
 		evidence += fmt.Sprintf(", %s corrected for %d tests", pValue(*c.PHolm), tests)
 	}

@@ -5,8 +5,17 @@ import (
 	"strconv"
 )
 
+// leastP is the least p-value that tables and sentences write out: smaller ones
+// say no more about the models, only about how many items there were.
+const leastP = 1e-4
+
 // pValue writes a probability with two digits that count.
-func pValue(p float64) string { return strconv.FormatFloat(p, 'g', 2, 64) }
+func pValue(p float64) string {
+	if p < leastP {
+		return "<0.0001"
+	}
+	return strconv.FormatFloat(p, 'g', 2, 64)
+}
 
 // grouped writes a whole number with spaces between groups of three digits.
 func grouped(n int64) string {
