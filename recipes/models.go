@@ -108,6 +108,9 @@ func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
+		if l.model.LoRA != nil {
+			l.model.Merge() // the student that was tuned had an adapter itself
+		}
 		adapter := filepath.Join(dir, adapterDir)
 		if err := l.model.LoadAdapter(adapter); err != nil {
 			return nil, errors.Join(err, l.close())

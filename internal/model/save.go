@@ -19,8 +19,8 @@ import (
 const maxShardBytes = 5_000_000_000
 
 // Save writes a Hugging Face directory: config.json and safetensors, every
-// tensor in the format that it has. The model must have no low-rank updates
-// (merge them, or SaveAdapter) and no quantized weights.
+// tensor in the format that it has, and quantized ones as float32. The model
+// must have no low-rank updates: merge them, or SaveAdapter.
 func (m *Model) Save(dir string) error {
 	if m.LoRA != nil {
 		return fmt.Errorf("save model %s: it has low-rank updates that are not merged", dir)
@@ -28,11 +28,7 @@ func (m *Model) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("save model: %w", err)
 	}
-	tensors, err := m.tensors()
-	if err != nil {
-		return fmt.Errorf("save model %s: %w", dir, err)
-	}
-	if err := safetensors.WriteModel(dir, tensors, maxShardBytes); err != nil {
+	if err := safetensors.WriteModel(dir, m.tensors(), maxShardBytes); err != nil {
 		return fmt.Errorf("save model %s: %w", dir, err)
 	}
 	config, err := m.Config.JSON(m.torchDtype())
@@ -53,48 +49,41 @@ func (m *Model) torchDtype() string {
 			return torchDtypes[compute.F32]
 		}
 	}
-	return torchDtypes[format]
+	if name, ok := torchDtypes[format]; ok {
+		return name
+	}
+	return torchDtypes[compute.F32]
 }
 
-func (m *Model) tensors() ([]safetensors.Tensor, error) {
-	list := []safetensors.Tensor{}
-	add := func(name string, w *compute.Weight) error {
-		t, err := m.matrixTensor(name, w)
-		list = append(list, t)
-		return err
-	}
-	if err := add("model.embed_tokens.weight", m.Embed.Weight); err != nil {
-		return nil, err
-	}
+func (m *Model) tensors() []safetensors.Tensor {
+	list := []safetensors.Tensor{m.matrixTensor("model.embed_tokens.weight", m.Embed.Weight)}
 	if m.Head != m.Embed {
-		if err := add("lm_head.weight", m.Head.Weight); err != nil {
-			return nil, err
-		}
+		list = append(list, m.matrixTensor("lm_head.weight", m.Head.Weight))
 	}
 	for _, g := range m.gains() {
 		list = append(list, m.arrayTensor(g.name+".weight", g.gain.Values))
 	}
 	for _, mod := range m.modules() {
-		if err := add(mod.name+".weight", mod.part.Weight); err != nil {
-			return nil, err
-		}
+		list = append(list, m.matrixTensor(mod.name+".weight", mod.part.Weight))
 		if mod.part.Bias != nil {
 			list = append(list, m.arrayTensor(mod.name+".bias", mod.part.Bias))
 		}
 	}
-	return list, nil
+	return list
 }
 
-func (m *Model) matrixTensor(name string, w *compute.Weight) (safetensors.Tensor, error) {
+// matrixTensor is w as it is stored, or the float32 values that a quantized
+// matrix stands for: safetensors directories do not hold ggml's blocks.
+func (m *Model) matrixTensor(name string, w *compute.Weight) safetensors.Tensor {
 	if w.Array() != nil {
-		return m.arrayTensor(name, w.Array()), nil
+		return m.arrayTensor(name, w.Array())
 	}
 	for dtype, format := range formats {
 		if format == w.Format {
-			return safetensors.Tensor{Name: name, Dtype: dtype, Shape: []int{w.Out, w.In}, Data: w.Data()}, nil
+			return safetensors.Tensor{Name: name, Dtype: dtype, Shape: []int{w.Out, w.In}, Data: w.Data()}
 		}
 	}
-	return safetensors.Tensor{}, fmt.Errorf("tensor %s is %s, which safetensors directories do not hold", name, w.Format)
+	return m.arrayTensor(name, m.expand(w))
 }
 
 func (m *Model) arrayTensor(name string, a *tensor.Dense) safetensors.Tensor {
