@@ -70,8 +70,10 @@ func newApp(s streams) *cli.App {
 		ErrWriter:              s.err,
 		HideHelpCommand:        true,
 		UseShortOptionHandling: true,
-		Commands:               []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s)},
-		OnUsageError:           onUsageError,
+		// A --set may have commas in its value.
+		DisableSliceFlagSeparator: true,
+		Commands:                  []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s)},
+		OnUsageError:              onUsageError,
 		// urfave/cli exits the process by itself otherwise.
 		ExitErrHandler: func(*cli.Context, error) {},
 		Action: func(c *cli.Context) error {
