@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"os"
 	"path/filepath"
 
-	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/compute/cpu"
@@ -47,54 +44,6 @@ type batch struct {
 	Length int `yaml:"length"` // tokens of a row, and of the longest example; 0 means 256
 	// OnePerRow gives each example a row of its own, instead of packing several into one.
 	OnePerRow bool `yaml:"one_per_row"`
-}
-
-// newModel is the shape of a model to be made. Keys are config.json's.
-type newModel struct {
-	HiddenSize        int     `yaml:"hidden_size"`
-	IntermediateSize  int     `yaml:"intermediate_size"`
-	Layers            int     `yaml:"num_hidden_layers"`
-	Heads             int     `yaml:"num_attention_heads"`
-	KVHeads           int     `yaml:"num_key_value_heads"`     // 0 means as many as heads
-	MaxPositions      int     `yaml:"max_position_embeddings"` // 0 means 512
-	TieWordEmbeddings bool    `yaml:"tie_word_embeddings"`
-	RopeTheta         float64 `yaml:"rope_theta"`        // 0 means 10000
-	InitializerRange  float64 `yaml:"initializer_range"` // 0 means 0.02
-}
-
-func (n *newModel) config(t *tokenizer.Tokenizer) model.Config {
-	c := model.Config{
-		ModelType: "llama", HiddenSize: n.HiddenSize, IntermediateSize: n.IntermediateSize,
-		NumHiddenLayers: n.Layers, NumAttentionHeads: n.Heads, NumKeyValueHeads: orElse(n.KVHeads, n.Heads),
-		MaxPositionEmbeddings: orElse(n.MaxPositions, 512), TieWordEmbeddings: n.TieWordEmbeddings,
-		RopeTheta: orElse(n.RopeTheta, 10000), InitializerRange: orElse(n.InitializerRange, 0.02),
-		RMSNormEps: 1e-5, HiddenAct: "silu", BOS: -1, PAD: -1, VocabSize: 1,
-	}
-	if n.Heads > 0 {
-		c.HeadDim = n.HiddenSize / n.Heads
-	}
-	if t == nil {
-		return c
-	}
-	c.VocabSize = t.VocabSize()
-	if id, ok := t.BOS(); ok {
-		c.BOS = id
-	}
-	if id, ok := t.PAD(); ok {
-		c.PAD = id
-	}
-	if id, ok := t.EOS(); ok {
-		c.EOS = []int32{id}
-	}
-	return c
-}
-
-func orElse[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 func (s *trainStage) check(c *checker) {
@@ -308,92 +257,4 @@ func (s *trainStage) save(w *pipeline.Work, l *loaded) error {
 		return err
 	}
 	return l.tokenizer.Write(dir)
-}
-
-// learner puts together what train.Run needs.
-type learner struct {
-	stage   *trainStage
-	recipe  *Recipe
-	work    *pipeline.Work
-	student *loaded
-}
-
-func (l *learner) run() (*train.Run, error) {
-	s, w := l.stage, l.work
-	data, err := l.data(s.On, true)
-	if err != nil {
-		return nil, err
-	}
-	run := &train.Run{Student: l.student.model, Data: data, Options: s.Options,
-		Checkpoint: filepath.Join(w.Scratch, "checkpoint"), Identity: w.ID, Report: report(w)}
-	run.Options.Seed = l.recipe.Seed
-	if s.Valid != "" {
-		valid, err := l.data(s.Valid, false)
-		if err != nil {
-			return nil, fmt.Errorf("validation: %w", err)
-		}
-		run.Valid = &valid
-	}
-	return run, os.MkdirAll(w.Scratch, 0o777)
-}
-
-// report turns the loop's progress into the pipeline's.
-func report(w *pipeline.Work) func(train.Progress) {
-	return func(p train.Progress) {
-		w.Progress(int64(p.Step), int64(p.Steps), "steps")
-		event := map[string]any{"step": p.Step, "epoch": p.Epoch, "loss_nats": p.Loss, "grad_norm": p.GradNorm,
-			"learning_rate": p.Rate, "supervised_tokens": p.Tokens}
-		if !math.IsNaN(p.Valid) {
-			event["valid_loss_nats"] = p.Valid
-		}
-		w.Event("step", event)
-	}
-}
-
-// data is the batches of a reference, and the objective that fits them.
-func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
-	s := l.stage
-	var sequences []datasets.Sequence
-	var objective train.Objective = train.CrossEntropy{}
-	var err error
-	if _, ok := l.recipe.find(ref).(*answersStage); ok {
-		sequences, objective, err = l.answers(ref)
-	} else {
-		sequences, err = l.examples(ref)
-	}
-	if err != nil {
-		return train.Data{}, err
-	}
-	o := datasets.BatchOptions{Rows: orElse(s.Batch.Rows, 8), Length: s.length(), InOrder: !shuffle, Seed: l.recipe.Seed,
-		PromptWeight: float32(s.PromptWeight), ResponseWeight: 1, NoPacking: s.Batch.OnePerRow}
-	if s.PromptsOnly {
-		o.PromptWeight = 1
-	}
-	batches, err := datasets.NewBatches(sequences, o)
-	return train.Data{Source: batches, Objective: objective}, err
-}
-
-func (s *trainStage) length() int { return orElse(s.Batch.Length, 256) }
-
-func (l *learner) format() datasets.Format {
-	return datasets.Format{BOS: l.student.bos, EOS: l.student.stop[0], MaxTokens: l.stage.length(), OmitResponse: l.stage.PromptsOnly}
-}
-
-// examples are the sequences of a split.
-func (l *learner) examples(ref string) ([]datasets.Sequence, error) {
-	list, err := examples(l.work, ref)
-	if err != nil {
-		return nil, err
-	}
-	return l.encode(ref, list)
-}
-
-// encode makes sequences of texts.
-func (l *learner) encode(ref string, list []datasets.Example) ([]datasets.Sequence, error) {
-	sequences, skipped, err := datasets.Encode(l.student.tokenizer, list, l.format())
-	if err == nil && skipped.Total() > 0 {
-		l.work.Warn(fmt.Sprintf("%s: %d of %d examples are not learned: %d longer than %d tokens, %d without prompt, %d without response",
-			ref, skipped.Total(), len(list), skipped.TooLong, l.stage.length(), skipped.EmptyPrompt, skipped.EmptyResponse))
-	}
-	return sequences, err
 }
