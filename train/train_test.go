@@ -391,3 +391,28 @@ func TestScheduleRisesThenFalls(t *testing.T) {
 		near(t, "rate", rates[i], want[i], 1e-12)
 	}
 }
+
+// Decay scales every matrix by 1 − rate·decay before the update, and leaves gains alone.
+func TestDecayIsOfMatricesAlone(t *testing.T) {
+	after := func(decay float64) (*model.Model, [][]float32) {
+		m := tinyFull(t)
+		do(t, train.Run{Student: m, Data: train.Data{Source: batches(t, sequences(6), datasets.BatchOptions{Rows: 6, Length: 12}), Objective: train.CrossEntropy{}},
+			Options: train.Options{Steps: 1, LearningRate: 0.01, WeightDecay: decay}})
+		return m, values(m)
+	}
+	before := values(tinyFull(t))
+	m, plain := after(0)
+	_, decayed := after(20)
+	for i, p := range m.Params() {
+		shrink := float32(0)
+		if len(p.Value.Shape()) == 2 {
+			shrink = 0.01 * 20
+		}
+		for j := range plain[i] {
+			want := plain[i][j] - shrink*before[i][j]
+			if !(math.Abs(float64(decayed[i][j]-want)) <= 1e-5) {
+				t.Fatalf("%s value %d is %v, want %v", p.Name, j, decayed[i][j], want)
+			}
+		}
+	}
+}
