@@ -17,7 +17,7 @@ type Options struct {
 	IgnoreCase   bool       `yaml:"ignore_case" json:"ignore_case"`                 // exact_match compares letters without case
 	Batch        int        `yaml:"batch" json:"batch"`                             // items per call of a Subject; 0 means 32; changes no number
 	Limit        int        `yaml:"limit" json:"limit"`                             // items to draw with Seed and keep in order; 0 means all
-	Seed         uint64     `yaml:"seed" json:"seed"`                               // 0 is a seed like any other
+	Seed         uint64     `yaml:"-" json:"seed"`                                  // the recipe's; 0 is a seed like any other
 	Resamples    int        `yaml:"bootstrap_resamples" json:"bootstrap_resamples"` // 0 means 2000
 	Confidence   float64    `yaml:"confidence" json:"confidence"`                   // of intervals; tests call p < 1 − confidence significant; 0 means 0.95
 	Baseline     bool       `yaml:"baseline" json:"baseline"`                       // a subject with RoleBaseline must take part

@@ -59,6 +59,9 @@ func TestEveryOptionHasItsNames(t *testing.T) {
 			f := of.Field(i)
 			yaml, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 			json, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if f.Name == "Seed" && yaml == "-" {
+				continue // the recipe's own, in the report and no key of the stage
+			}
 			if yaml == "" || yaml != json {
 				t.Errorf("%s.%s: yaml name %q, json name %q", of.Name(), f.Name, yaml, json)
 			}

@@ -221,6 +221,3 @@ func readBounded(path string, limit int64) ([]byte, error) {
 	}
 	return data, nil
 }
-
-// shortID is how much of an id people are shown.
-func shortID(id string) string { return id[:min(12, len(id))] }

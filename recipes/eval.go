@@ -61,17 +61,14 @@ func (s *evalStage) build(r *Recipe) pipeline.Stage {
 	}
 	options := *s
 	options.Options = s.options(r)
-	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, nil),
+	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
 }
 
 // options are the options with what follows from the recipe.
 func (s *evalStage) options(r *Recipe) eval.Options {
 	o := s.Options
-	o.Benchmark = orElse(o.Benchmark, r.Name)
-	if o.Seed == 0 {
-		o.Seed = r.Seed
-	}
+	o.Benchmark, o.Seed = orElse(o.Benchmark, r.Name), r.Seed
 	return o
 }
 

@@ -3,7 +3,6 @@ package recipes
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -115,7 +114,7 @@ func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 		if err := l.model.LoadAdapter(adapter); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
-		files, err := regularFiles(adapter)
+		files, err := modelFiles(adapter)
 		if err != nil {
 			return nil, errors.Join(err, l.close())
 		}
@@ -137,7 +136,7 @@ func loadPath(path string) (l *loaded, err error) {
 		l.artifact = filepath.Base(filepath.Dir(path))
 	}
 	if info.IsDir() {
-		if l.files, err = regularFiles(path); err == nil {
+		if l.files, err = modelFiles(path); err == nil {
 			err = l.openDirectory(path)
 		}
 	} else {
@@ -223,14 +222,19 @@ func (l *loaded) bytes() (int64, error) {
 	return n, nil
 }
 
-// regularFiles lists the files under dir.
-func regularFiles(dir string) ([]string, error) {
+// modelFiles lists the files of a model or adapter directory that loading can
+// read: a hub's directory may hold other formats of the same weights besides.
+func modelFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
 	var list []string
-	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			list = append(list, path)
+	for _, e := range entries {
+		switch filepath.Ext(e.Name()) {
+		case ".safetensors", ".json", ".jinja":
+			list = append(list, filepath.Join(dir, e.Name()))
 		}
-		return err
-	})
-	return list, err
+	}
+	return list, nil
 }

@@ -94,6 +94,7 @@ func TestFaultsNameLineAndPath(t *testing.T) {
 		{"shape", "num_attention_heads: 1", "num_attention_heads: 3", "small.yaml:10: stages.big.new.hidden_size: 8 is not a multiple of num_attention_heads 3"},
 		{"split", "on: data.train}\n  said", "on: data.valid}\n  said", `stages.big.on: unknown split of data "valid": there are test, train`},
 		{"share", "{test: 0.5}", "{test: 1.5}", "small.yaml:8: stages.data.split: test: 1.5: want a share between 0 and 1"},
+		{"best without validation", "merge: true", "merge: true, keep: best", "small.yaml:12: stages.little.keep: best is measured on validation data"},
 		{"bool", "merge: true", "merge: yes", `stages.little.merge: want true or false, have "yes"`},
 		{"quoted number", "lora: {r: 2}", `lora: {r: "2"}`, `stages.little.lora.r: want a whole number, have "2"`},
 		{"fraction", "lora: {r: 2}", "lora: {r: 2.5}", `stages.little.lora.r: want a whole number, have "2.5"`},
@@ -154,4 +155,20 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("recipe %v, error %v", r, err)
 		}
 	})
+}
+
+// The recipe that the README explains is one.
+func TestReadmeRecipe(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ := strings.Cut(string(readme), "```yaml\n")
+	text, _, ok := strings.Cut(text, "```")
+	if !ok {
+		t.Fatal("README.md has no recipe")
+	}
+	if _, err := recipes.Parse("README.md", []byte(text)); err != nil {
+		t.Error(err)
+	}
 }

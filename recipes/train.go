@@ -85,6 +85,9 @@ func (s *trainStage) check(c *checker) {
 	if s.PromptsOnly && s.PromptWeight != 0 {
 		c.blame("prompt_weight", "prompts_only learns prompts with weight 1 already")
 	}
+	if s.Keep == "best" && s.Valid == "" {
+		c.blame("keep", "best is measured on validation data: set valid")
+	}
 	c.options("", s.Options.Validate())
 }
 
@@ -151,6 +154,7 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 	}
 	options := *s
 	options.Options = s.Options.WithDefaults()
+	options.CheckpointEvery = 0 // how often they are written changes nothing
 	if s.LoRA != nil {
 		lora := s.LoRA.WithDefaults()
 		options.LoRA = &lora

@@ -90,6 +90,7 @@ func (s *state) load() (err error) {
 	if err := json.Unmarshal([]byte(f.Metadata()["cursor"]), &c); err != nil {
 		return fmt.Errorf("read checkpoint %s: cursor: %w", path, err)
 	}
+	c.Options.CheckpointEvery = s.o.CheckpointEvery // changes nothing of what is computed
 	if c.Identity != s.Identity || c.Options != s.o || c.Steps != s.steps {
 		return fmt.Errorf("read checkpoint %s: it is of another run (%s, %d steps); remove it to start anew", path, c.Identity, c.Steps)
 	}

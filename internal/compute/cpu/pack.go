@@ -39,17 +39,6 @@ func (d *Device) packColumns(dst []float32, w *compute.Weight, col, n, from, to 
 	}
 }
 
-// rowOf returns values from ≤ k < to of a row of w: its memory, or a copy in
-// the worker's, where the next call for a row puts its own.
-func (d *Device) rowOf(k *worker, w *compute.Weight, row, from, to int) []float32 {
-	if w.Format == compute.F32 {
-		return w.Floats()[row*w.In+from : row*w.In+to]
-	}
-	values := k.floats(unpacking, to-from)
-	d.kernels.dequantize(values, w, row, from)
-	return values
-}
-
 // dequantize sets dst to the values of a row of w that begin at from, a
 // multiple of the format's block, as len(dst) is.
 func (k kernels) dequantize(dst []float32, w *compute.Weight, row, from int) {
