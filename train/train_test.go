@@ -268,6 +268,7 @@ func TestStopAndContinueIsNotStopping(t *testing.T) {
 			}
 			m := make(t) // a new process has only the checkpoint
 			second := longRun(t, m, dir, nil)
+			second.Options.CheckpointEvery = 7 // may change in between
 			got, err := second.Do(t.Context())
 			if err != nil {
 				t.Fatal(err)
