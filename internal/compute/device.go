@@ -21,6 +21,13 @@ type Device interface {
 	// MatMulOuter sets dw (Out,In) to alpha·dyᵀ·x, or adds it when add: dy (N,Out), x (N,In).
 	MatMulOuter(dw, dy, x Mat, alpha float32, add bool)
 
+	// MatVec sets each row of y (N,Out) to alpha·w times that row of x (N,In), or
+	// adds it when add: products for generating, one token of each of N
+	// sequences. A row's bytes do not depend on the rows beside it. They may
+	// differ from MatMul's, as sums may be taken in another order, and a
+	// device may round the rows of x to 8 bits when w is quantized.
+	MatVec(y, x Mat, w *Weight, alpha float32, add bool)
+
 	// Embed sets row i of y (N,D) to row ids[i] of w (V,D), times scale; a negative id gives zeros.
 	Embed(y Mat, w *Weight, ids []int32, scale float32)
 	// EmbedGrad adds row i of dy (N,D), times scale, to row ids[i] of dw (V,D).
@@ -41,6 +48,12 @@ type Device interface {
 	Attention(out, logsumexp, q, k, v Mat, a AttentionShape)
 	// AttentionGrad sets dq, dk, dv.
 	AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v Mat, a AttentionShape)
+
+	// AttentionCached sets out (N,H·E) to causal attention of each sequence's
+	// newest rows over all its keys and values: q (N,H·E) has the rows of one
+	// sequence after those of another. A row's bytes depend neither on the other
+	// sequences nor on how its keys are cut into parts.
+	AttentionCached(out, q Mat, sequences []CachedSequence, a AttentionShape)
 
 	// GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).
 	GLU(out, gateUp Mat, act Activation)
@@ -92,6 +105,18 @@ type AttentionShape struct {
 	// of rows before the queries (decoding). From counts key rows.
 	KeyOffset int
 }
+
+// CachedSequence is the keys and values that the newest rows of a sequence
+// attend to. The last of the Rows queries sees every key, the one before it
+// all but the last key, and so on.
+type CachedSequence struct {
+	Rows  int // queries
+	Parts []KV
+}
+
+// KV is a part of a sequence's keys and values (n,G·E), rotated already; parts
+// follow one another.
+type KV struct{ Keys, Values Mat }
 
 // Activation is the nonlinearity of a gated MLP.
 type Activation uint8
