@@ -148,3 +148,8 @@ func adamWAVX2(param *float32, grad *float32, m *float32, v *float32, n int, gra
 //
 //go:noescape
 func peakAVX2(n int)
+
+// pause rests for some 20 to 60 ns, in a loop that waits for another thread.
+//
+//go:noescape
+func pause()

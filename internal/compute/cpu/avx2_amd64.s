@@ -2750,3 +2750,8 @@ loop:
 	JNE         loop
 	VZEROUPPER
 	RET
+
+// func pause()
+TEXT ·pause(SB), NOSPLIT, $0
+	PAUSE
+	RET

@@ -16,6 +16,7 @@ type Device struct {
 	kernels kernels
 	workers []worker // one per thread
 	shared  buffers  // of the calling goroutine, read by all workers
+	team    team
 }
 
 var _ compute.Device = (*Device)(nil)
@@ -29,7 +30,7 @@ func New(threads int) *Device {
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	return &Device{kernels: fastest(), workers: make([]worker, threads)}
+	return &Device{kernels: fastest(), workers: make([]worker, threads), team: team{seats: make([]seat, threads-1)}}
 }
 
 // Threads returns how many threads the device uses.

@@ -11,7 +11,7 @@ const panelWidth = 32
 type kernels struct {
 	name string
 	// grain is how many multiplications and additions are worth a second
-	// thread: about 30 µs, which is what it takes to wake one.
+	// thread: a few µs, some times what it takes to share them.
 	grain int
 	// panel multiplies one panel: see product.
 	panel func(p product)
@@ -56,7 +56,7 @@ type kernels struct {
 func portable() kernels {
 	return kernels{
 		name:          "go",
-		grain:         1 << 17,
+		grain:         1 << 15,
 		panel:         panelGo,
 		transpose:     transposeGo,
 		convert:       convertGo,

@@ -53,7 +53,7 @@ func withAVX512() kernels {
 		rotate:        rotateAVX512,
 		adamW:         adamWAVX512,
 	}.kernels()
-	k.name, k.grain = "avx512", 1<<21
+	k.name, k.grain = "avx512", 1<<18
 	k.panel = func(p product) {
 		if p.n <= narrow.columns {
 			narrow.multiply(p)
@@ -90,7 +90,7 @@ func withAVX2() kernels {
 		rotate:        rotateAVX2,
 		adamW:         adamWAVX2,
 	}.kernels()
-	k.name, k.grain = "avx2", 1<<20
+	k.name, k.grain = "avx2", 1<<17
 	k.panel = func(p product) {
 		for ; p.n >= full.columns; p = p.right(full.columns) {
 			left := p

@@ -1,13 +1,8 @@
 package cpu
 
-import (
-	"sync"
-	"sync/atomic"
-)
-
 // chunkValues is how many values a piece of elementwise work has at least:
-// starting a goroutine costs about as much as a few thousand of them.
-const chunkValues = 8192
+// handing it to another thread costs about as much as a few hundred of them.
+const chunkValues = 4096
 
 // worker is what one thread of a device owns.
 type worker struct {
@@ -45,29 +40,14 @@ func (b *buffers) floats(p purpose, n int) []float32 {
 // done. Threads take the next item when they are free; a body may use its
 // worker's memory and must write nothing that another item's writes.
 func (d *Device) parallel(items int, body func(w *worker, item int)) {
-	threads := min(len(d.workers), items)
-	if threads <= 1 {
+	helpers := min(len(d.workers), items) - 1
+	if helpers < 1 {
 		for i := range items {
 			body(&d.workers[0], i)
 		}
 		return
 	}
-	var next atomic.Int64
-	work := func(w *worker) {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= items {
-				return
-			}
-			body(w, i)
-		}
-	}
-	var others sync.WaitGroup
-	for t := 1; t < threads; t++ {
-		others.Go(func() { work(&d.workers[t]) })
-	}
-	work(&d.workers[0])
-	others.Wait()
+	d.team.do(helpers, items, func(thread, item int) { body(&d.workers[thread], item) })
 }
 
 // parallelIf is parallel if the work is large enough for it, and does the items

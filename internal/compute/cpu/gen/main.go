@@ -79,6 +79,9 @@ func generate(set isa) (map[string][]byte, error) {
 	a.exponentials()
 	a.adamW()
 	a.peak()
+	if !a.wide { // every processor has it
+		a.pause()
+	}
 	file, err := a.Result()
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 
+	"github.com/mmcloughlin/avo/attr"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -99,4 +100,16 @@ func (a *assembler) peak() {
 	a.DECQ(reg.RCX)
 	a.JNE(LabelRef("loop"))
 	a.end()
+}
+
+// pause writes the instruction that lets a waiting loop rest, in every
+// processor of the architecture.
+func (a *assembler) pause() {
+	a.Function("pause")
+	a.Attributes(attr.NOSPLIT)
+	a.SignatureExpr("func()")
+	a.Doc("pause rests for some 20 to 60 ns, in a loop that waits for another thread.")
+	a.Pragma("noescape")
+	a.PAUSE()
+	a.RET()
 }
