@@ -219,26 +219,31 @@ DATA onesAVX2<>+124(SB)/4, $0x00000000
 GLOBL onesAVX2<>(SB), RODATA|NOPTR, $128
 
 // func tile1x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile1x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y2
 	VMOVUPS      32(DI), Y3
 	ADDQ         BX, DI
@@ -265,7 +270,7 @@ loop4:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -310,28 +315,35 @@ adding:
 	RET
 
 // func tile2x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile2x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y4
 	VMOVUPS      32(DI), Y5
 	ADDQ         BX, DI
@@ -370,7 +382,7 @@ loop4:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -430,30 +442,39 @@ adding:
 	RET
 
 // func tile3x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile3x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y6
 	VMOVUPS      32(DI), Y7
 	ADDQ         BX, DI
@@ -504,7 +525,7 @@ loop4:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -579,32 +600,43 @@ adding:
 	RET
 
 // func tile4x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile4x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y8
 	VMOVUPS      32(DI), Y9
 	ADDQ         BX, DI
@@ -667,7 +699,7 @@ loop4:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -757,34 +789,47 @@ adding:
 	RET
 
 // func tile5x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile5x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y10
 	VMOVUPS      32(DI), Y11
 	ADDQ         BX, DI
@@ -859,7 +904,7 @@ loop4:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -964,38 +1009,53 @@ adding:
 	RET
 
 // func tile6x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tile6x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMOVUPS      (DI), Y12
 	VMOVUPS      32(DI), Y13
 	ADDQ         BX, DI
@@ -1083,7 +1143,7 @@ loop4:
 	ADDQ         $0x10, SI
 	ADDQ         $0x10, R8
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -1204,32 +1264,37 @@ adding:
 	RET
 
 // func tail1x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tail1x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ    a+16(FP), SI
-	MOVQ    rowStep+24(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    n+56(FP), AX
-	LEAQ    onesAVX2<>+64(SB), DI
-	SHLQ    $0x02, AX
-	SUBQ    AX, DI
-	VMOVUPS (DI), Y14
-	VMOVUPS 32(DI), Y15
-	MOVQ    b+40(FP), DI
-	MOVQ    ldb+48(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    step+32(FP), R13
-	SHLQ    $0x02, R13
-	MOVQ    k+64(FP), AX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	CMPQ    R13, $0x04
-	JNE     rest
-	SUBQ    $0x04, AX
-	JLT     few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	LEAQ       onesAVX2<>+64(SB), DI
+	SHLQ       $0x02, AX
+	SUBQ       AX, DI
+	VMOVUPS    (DI), Y14
+	VMOVUPS    32(DI), Y15
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMASKMOVPS   (DI), Y14, Y2
 	VMASKMOVPS   32(DI), Y15, Y3
 	ADDQ         BX, DI
@@ -1256,7 +1321,7 @@ loop4:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -1301,34 +1366,41 @@ adding:
 	RET
 
 // func tail2x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tail2x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ    a+16(FP), SI
-	MOVQ    rowStep+24(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    n+56(FP), AX
-	LEAQ    onesAVX2<>+64(SB), DI
-	SHLQ    $0x02, AX
-	SUBQ    AX, DI
-	VMOVUPS (DI), Y14
-	VMOVUPS 32(DI), Y15
-	MOVQ    b+40(FP), DI
-	MOVQ    ldb+48(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    step+32(FP), R13
-	SHLQ    $0x02, R13
-	MOVQ    k+64(FP), AX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	CMPQ    R13, $0x04
-	JNE     rest
-	SUBQ    $0x04, AX
-	JLT     few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	LEAQ       onesAVX2<>+64(SB), DI
+	SHLQ       $0x02, AX
+	SUBQ       AX, DI
+	VMOVUPS    (DI), Y14
+	VMOVUPS    32(DI), Y15
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMASKMOVPS   (DI), Y14, Y4
 	VMASKMOVPS   32(DI), Y15, Y5
 	ADDQ         BX, DI
@@ -1367,7 +1439,7 @@ loop4:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -1427,36 +1499,45 @@ adding:
 	RET
 
 // func tail3x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tail3x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ    a+16(FP), SI
-	MOVQ    rowStep+24(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    n+56(FP), AX
-	LEAQ    onesAVX2<>+64(SB), DI
-	SHLQ    $0x02, AX
-	SUBQ    AX, DI
-	VMOVUPS (DI), Y14
-	VMOVUPS 32(DI), Y15
-	MOVQ    b+40(FP), DI
-	MOVQ    ldb+48(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    step+32(FP), R13
-	SHLQ    $0x02, R13
-	MOVQ    k+64(FP), AX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	CMPQ    R13, $0x04
-	JNE     rest
-	SUBQ    $0x04, AX
-	JLT     few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	LEAQ       onesAVX2<>+64(SB), DI
+	SHLQ       $0x02, AX
+	SUBQ       AX, DI
+	VMOVUPS    (DI), Y14
+	VMOVUPS    32(DI), Y15
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMASKMOVPS   (DI), Y14, Y6
 	VMASKMOVPS   32(DI), Y15, Y7
 	ADDQ         BX, DI
@@ -1507,7 +1588,7 @@ loop4:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX
@@ -1582,38 +1663,49 @@ adding:
 	RET
 
 // func tail4x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tail4x16AVX2(SB), NOSPLIT, $0-77
-	MOVQ    a+16(FP), SI
-	MOVQ    rowStep+24(FP), CX
-	SHLQ    $0x02, CX
-	LEAQ    (CX)(CX*2), DX
-	MOVQ    n+56(FP), AX
-	LEAQ    onesAVX2<>+64(SB), DI
-	SHLQ    $0x02, AX
-	SUBQ    AX, DI
-	VMOVUPS (DI), Y14
-	VMOVUPS 32(DI), Y15
-	MOVQ    b+40(FP), DI
-	MOVQ    ldb+48(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    step+32(FP), R13
-	SHLQ    $0x02, R13
-	MOVQ    k+64(FP), AX
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	CMPQ    R13, $0x04
-	JNE     rest
-	SUBQ    $0x04, AX
-	JLT     few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	LEAQ       onesAVX2<>+64(SB), DI
+	SHLQ       $0x02, AX
+	SUBQ       AX, DI
+	VMOVUPS    (DI), Y14
+	VMOVUPS    32(DI), Y15
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
 	VMASKMOVPS   (DI), Y14, Y8
 	VMASKMOVPS   32(DI), Y15, Y9
 	ADDQ         BX, DI
@@ -1676,7 +1768,7 @@ loop4:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         $0x10, SI
 	SUBQ         $0x04, AX
-	JGE          loop4
+	JGE          loop
 
 few:
 	ADDQ $0x04, AX

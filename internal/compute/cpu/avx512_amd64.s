@@ -329,32 +329,87 @@ DATA signAVX512<>+60(SB)/4, $0x80000000
 GLOBL signAVX512<>(SB), RODATA|NOPTR, $64
 
 // func tile1x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z2
+	VMOVUPS          64(DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z2, Z0
+	VFMADD231PS.BCST (SI), Z3, Z1
+	VMOVUPS          (DI), Z2
+	VMOVUPS          64(DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z2, Z0
+	VFMADD231PS.BCST 4(SI), Z3, Z1
+	VMOVUPS          (DI), Z2
+	VMOVUPS          64(DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z2, Z0
+	VFMADD231PS.BCST 8(SI), Z3, Z1
+	VMOVUPS          (DI), Z2
+	VMOVUPS          64(DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z2, Z0
+	VFMADD231PS.BCST 12(SI), Z3, Z1
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z2
+	VMOVUPS          64(DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z2, Z0
+	VFMADD231PS.BCST (SI), Z3, Z1
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z2
 	VMOVUPS.Z        64(DI), K2, Z3
 	ADDQ             BX, DI
@@ -377,13 +432,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI), Z3, Z1
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z2
 	VMOVUPS.Z        64(DI), K2, Z3
 	ADDQ             BX, DI
@@ -391,7 +446,7 @@ rest:
 	VFMADD231PS.BCST (SI), Z3, Z1
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -421,29 +476,73 @@ adding:
 	RET
 
 // func tile1x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z1
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z1, Z0
+	VMOVUPS          (DI), Z1
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z1, Z0
+	VMOVUPS          (DI), Z1
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z1, Z0
+	VMOVUPS          (DI), Z1
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z1, Z0
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z1
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z1, Z0
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z1
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z1, Z0
@@ -458,19 +557,19 @@ loop4:
 	VFMADD231PS.BCST 12(SI), Z1, Z0
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z1
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z1, Z0
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -495,34 +594,102 @@ adding:
 	RET
 
 // func tile2x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z4
+	VMOVUPS          64(DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z4, Z0
+	VFMADD231PS.BCST (SI), Z5, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
+	VMOVUPS          (DI), Z4
+	VMOVUPS          64(DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z4, Z0
+	VFMADD231PS.BCST 4(SI), Z5, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z3
+	VMOVUPS          (DI), Z4
+	VMOVUPS          64(DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z4, Z0
+	VFMADD231PS.BCST 8(SI), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z3
+	VMOVUPS          (DI), Z4
+	VMOVUPS          64(DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z4, Z0
+	VFMADD231PS.BCST 12(SI), Z5, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z3
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z4
+	VMOVUPS          64(DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z4, Z0
+	VFMADD231PS.BCST (SI), Z5, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z4
 	VMOVUPS.Z        64(DI), K2, Z5
 	ADDQ             BX, DI
@@ -553,13 +720,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z3
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z4
 	VMOVUPS.Z        64(DI), K2, Z5
 	ADDQ             BX, DI
@@ -569,7 +736,7 @@ rest:
 	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -611,30 +778,81 @@ adding:
 	RET
 
 // func tile2x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z2
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z2, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
+	VMOVUPS          (DI), Z2
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z2, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z2, Z1
+	VMOVUPS          (DI), Z2
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z2, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z2, Z1
+	VMOVUPS          (DI), Z2
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z2, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z2, Z1
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z2
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z2, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z2
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z2, Z0
@@ -653,20 +871,20 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*1), Z2, Z1
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z2
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z2, Z0
 	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -698,36 +916,117 @@ adding:
 	RET
 
 // func tile3x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z6
+	VMOVUPS          64(DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z6, Z0
+	VFMADD231PS.BCST (SI), Z7, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
+	VMOVUPS          (DI), Z6
+	VMOVUPS          64(DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z6, Z0
+	VFMADD231PS.BCST 4(SI), Z7, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z5
+	VMOVUPS          (DI), Z6
+	VMOVUPS          64(DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z6, Z0
+	VFMADD231PS.BCST 8(SI), Z7, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z5
+	VMOVUPS          (DI), Z6
+	VMOVUPS          64(DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z6, Z0
+	VFMADD231PS.BCST 12(SI), Z7, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z5
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z6
+	VMOVUPS          64(DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z6, Z0
+	VFMADD231PS.BCST (SI), Z7, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z6
 	VMOVUPS.Z        64(DI), K2, Z7
 	ADDQ             BX, DI
@@ -766,13 +1065,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z5
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z6
 	VMOVUPS.Z        64(DI), K2, Z7
 	ADDQ             BX, DI
@@ -784,7 +1083,7 @@ rest:
 	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -838,31 +1137,89 @@ adding:
 	RET
 
 // func tile3x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z3, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
+	VMOVUPS          (DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z3, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z3, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z3, Z2
+	VMOVUPS          (DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z3, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z3, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z3, Z2
+	VMOVUPS          (DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z3, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z3, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z3, Z2
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z3
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z3, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z3
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z3, Z0
@@ -885,13 +1242,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*2), Z3, Z2
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z3
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z3, Z0
@@ -899,7 +1256,7 @@ rest:
 	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -938,38 +1295,132 @@ adding:
 	RET
 
 // func tile4x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z8, Z0
+	VFMADD231PS.BCST (SI), Z9, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z8, Z0
+	VFMADD231PS.BCST 4(SI), Z9, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z7
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z8, Z0
+	VFMADD231PS.BCST 8(SI), Z9, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z7
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z8, Z0
+	VFMADD231PS.BCST 12(SI), Z9, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z7
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z8
+	VMOVUPS          64(DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z8, Z0
+	VFMADD231PS.BCST (SI), Z9, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z8
 	VMOVUPS.Z        64(DI), K2, Z9
 	ADDQ             BX, DI
@@ -1016,13 +1467,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z7
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z8
 	VMOVUPS.Z        64(DI), K2, Z9
 	ADDQ             BX, DI
@@ -1036,7 +1487,7 @@ rest:
 	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1102,32 +1553,97 @@ adding:
 	RET
 
 // func tile4x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z4
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z4, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
+	VMOVUPS          (DI), Z4
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z4, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z4, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z4, Z3
+	VMOVUPS          (DI), Z4
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z4, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z4, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z4, Z3
+	VMOVUPS          (DI), Z4
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z4, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z4, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z4, Z3
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z4
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z4, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z4
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z4, Z0
@@ -1154,13 +1670,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(DX*1), Z4, Z3
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z4
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z4, Z0
@@ -1169,7 +1685,7 @@ rest:
 	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1215,40 +1731,147 @@ adding:
 	RET
 
 // func tile5x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z10
+	VMOVUPS          64(DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z10, Z0
+	VFMADD231PS.BCST (SI), Z11, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
+	VMOVUPS          (DI), Z10
+	VMOVUPS          64(DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z10, Z0
+	VFMADD231PS.BCST 4(SI), Z11, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z9
+	VMOVUPS          (DI), Z10
+	VMOVUPS          64(DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z10, Z0
+	VFMADD231PS.BCST 8(SI), Z11, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z9
+	VMOVUPS          (DI), Z10
+	VMOVUPS          64(DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z10, Z0
+	VFMADD231PS.BCST 12(SI), Z11, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z9
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z10
+	VMOVUPS          64(DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z10, Z0
+	VFMADD231PS.BCST (SI), Z11, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z10
 	VMOVUPS.Z        64(DI), K2, Z11
 	ADDQ             BX, DI
@@ -1303,13 +1926,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z9
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z10
 	VMOVUPS.Z        64(DI), K2, Z11
 	ADDQ             BX, DI
@@ -1325,7 +1948,7 @@ rest:
 	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1403,33 +2026,105 @@ adding:
 	RET
 
 // func tile5x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z5, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
+	VMOVUPS          (DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z5, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z5, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z5, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z5, Z4
+	VMOVUPS          (DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z5, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z5, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z5, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z5, Z4
+	VMOVUPS          (DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z5, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z5, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z5, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z5, Z4
+	ADDQ             $0x10, SI
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z5
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z5, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
+	ADDQ             R13, SI
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z5
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z5, Z0
@@ -1460,13 +2155,13 @@ loop4:
 	VFMADD231PS.BCST 12(SI)(CX*4), Z5, Z4
 	ADDQ             $0x10, SI
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z5
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z5, Z0
@@ -1476,7 +2171,7 @@ rest:
 	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
 	ADDQ             R13, SI
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1529,44 +2224,166 @@ adding:
 	RET
 
 // func tile6x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z12
+	VMOVUPS          64(DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z12, Z0
+	VFMADD231PS.BCST (SI), Z13, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
+	VFMADD231PS.BCST (R8), Z12, Z10
+	VFMADD231PS.BCST (R8), Z13, Z11
+	VMOVUPS          (DI), Z12
+	VMOVUPS          64(DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z12, Z0
+	VFMADD231PS.BCST 4(SI), Z13, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 4(R8), Z12, Z10
+	VFMADD231PS.BCST 4(R8), Z13, Z11
+	VMOVUPS          (DI), Z12
+	VMOVUPS          64(DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z12, Z0
+	VFMADD231PS.BCST 8(SI), Z13, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 8(R8), Z12, Z10
+	VFMADD231PS.BCST 8(R8), Z13, Z11
+	VMOVUPS          (DI), Z12
+	VMOVUPS          64(DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z12, Z0
+	VFMADD231PS.BCST 12(SI), Z13, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 12(R8), Z12, Z10
+	VFMADD231PS.BCST 12(R8), Z13, Z11
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z12
+	VMOVUPS          64(DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z12, Z0
+	VFMADD231PS.BCST (SI), Z13, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
+	VFMADD231PS.BCST (R8), Z12, Z10
+	VFMADD231PS.BCST (R8), Z13, Z11
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z12
 	VMOVUPS.Z        64(DI), K2, Z13
 	ADDQ             BX, DI
@@ -1630,13 +2447,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z12
 	VMOVUPS.Z        64(DI), K2, Z13
 	ADDQ             BX, DI
@@ -1655,7 +2472,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1745,36 +2562,117 @@ adding:
 	RET
 
 // func tile6x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z6
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z6, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
+	VFMADD231PS.BCST (R8), Z6, Z5
+	VMOVUPS          (DI), Z6
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z6, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z6, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z6, Z4
+	VFMADD231PS.BCST 4(R8), Z6, Z5
+	VMOVUPS          (DI), Z6
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z6, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z6, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z6, Z4
+	VFMADD231PS.BCST 8(R8), Z6, Z5
+	VMOVUPS          (DI), Z6
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z6, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z6, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z6, Z4
+	VFMADD231PS.BCST 12(R8), Z6, Z5
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z6
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z6, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
+	VFMADD231PS.BCST (R8), Z6, Z5
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z6
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z6, Z0
@@ -1810,13 +2708,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z6
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z6, Z0
@@ -1828,7 +2726,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1888,46 +2786,181 @@ adding:
 	RET
 
 // func tile7x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z14
+	VMOVUPS          64(DI), Z15
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z14, Z0
+	VFMADD231PS.BCST (SI), Z15, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
+	VFMADD231PS.BCST (R8), Z14, Z10
+	VFMADD231PS.BCST (R8), Z15, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
+	VMOVUPS          (DI), Z14
+	VMOVUPS          64(DI), Z15
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z14, Z0
+	VFMADD231PS.BCST 4(SI), Z15, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z15, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z15, Z9
+	VFMADD231PS.BCST 4(R8), Z14, Z10
+	VFMADD231PS.BCST 4(R8), Z15, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z15, Z13
+	VMOVUPS          (DI), Z14
+	VMOVUPS          64(DI), Z15
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z14, Z0
+	VFMADD231PS.BCST 8(SI), Z15, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z15, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z15, Z9
+	VFMADD231PS.BCST 8(R8), Z14, Z10
+	VFMADD231PS.BCST 8(R8), Z15, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z15, Z13
+	VMOVUPS          (DI), Z14
+	VMOVUPS          64(DI), Z15
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z14, Z0
+	VFMADD231PS.BCST 12(SI), Z15, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z15, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z15, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z15, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z15, Z9
+	VFMADD231PS.BCST 12(R8), Z14, Z10
+	VFMADD231PS.BCST 12(R8), Z15, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z15, Z13
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z14
+	VMOVUPS          64(DI), Z15
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z14, Z0
+	VFMADD231PS.BCST (SI), Z15, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
+	VFMADD231PS.BCST (R8), Z14, Z10
+	VFMADD231PS.BCST (R8), Z15, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z14
 	VMOVUPS.Z        64(DI), K2, Z15
 	ADDQ             BX, DI
@@ -1999,13 +3032,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z14
 	VMOVUPS.Z        64(DI), K2, Z15
 	ADDQ             BX, DI
@@ -2026,7 +3059,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2128,37 +3161,125 @@ adding:
 	RET
 
 // func tile7x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z7, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (R8), Z7, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
+	VMOVUPS          (DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z7, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z7, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z7, Z4
+	VFMADD231PS.BCST 4(R8), Z7, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z7, Z6
+	VMOVUPS          (DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z7, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z7, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z7, Z4
+	VFMADD231PS.BCST 8(R8), Z7, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z7, Z6
+	VMOVUPS          (DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z7, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z7, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z7, Z4
+	VFMADD231PS.BCST 12(R8), Z7, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z7, Z6
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z7
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z7, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
+	VFMADD231PS.BCST (R8), Z7, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z7
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z7, Z0
@@ -2198,13 +3319,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z7
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z7, Z0
@@ -2217,7 +3338,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2284,48 +3405,196 @@ adding:
 	RET
 
 // func tile8x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z16
+	VMOVUPS          64(DI), Z17
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z16, Z0
+	VFMADD231PS.BCST (SI), Z17, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
+	VFMADD231PS.BCST (R8), Z16, Z10
+	VFMADD231PS.BCST (R8), Z17, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
+	VMOVUPS          (DI), Z16
+	VMOVUPS          64(DI), Z17
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z16, Z0
+	VFMADD231PS.BCST 4(SI), Z17, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z16, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z16, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z17, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z16, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z17, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z16, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z17, Z9
+	VFMADD231PS.BCST 4(R8), Z16, Z10
+	VFMADD231PS.BCST 4(R8), Z17, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z16, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z17, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z17, Z15
+	VMOVUPS          (DI), Z16
+	VMOVUPS          64(DI), Z17
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z16, Z0
+	VFMADD231PS.BCST 8(SI), Z17, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z16, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z16, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z17, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z16, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z17, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z16, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z17, Z9
+	VFMADD231PS.BCST 8(R8), Z16, Z10
+	VFMADD231PS.BCST 8(R8), Z17, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z16, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z17, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z17, Z15
+	VMOVUPS          (DI), Z16
+	VMOVUPS          64(DI), Z17
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z16, Z0
+	VFMADD231PS.BCST 12(SI), Z17, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z16, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z17, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z16, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z17, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z16, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z17, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z16, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z17, Z9
+	VFMADD231PS.BCST 12(R8), Z16, Z10
+	VFMADD231PS.BCST 12(R8), Z17, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z16, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z17, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z16, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z17, Z15
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z16
+	VMOVUPS          64(DI), Z17
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z16, Z0
+	VFMADD231PS.BCST (SI), Z17, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
+	VFMADD231PS.BCST (R8), Z16, Z10
+	VFMADD231PS.BCST (R8), Z17, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z16
 	VMOVUPS.Z        64(DI), K2, Z17
 	ADDQ             BX, DI
@@ -2405,13 +3674,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z16
 	VMOVUPS.Z        64(DI), K2, Z17
 	ADDQ             BX, DI
@@ -2434,7 +3703,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2548,38 +3817,133 @@ adding:
 	RET
 
 // func tile8x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z8
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z8, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (R8), Z8, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
+	VMOVUPS          (DI), Z8
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z8, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z8, Z4
+	VFMADD231PS.BCST 4(R8), Z8, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z8, Z7
+	VMOVUPS          (DI), Z8
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z8, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z8, Z4
+	VFMADD231PS.BCST 8(R8), Z8, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z8, Z7
+	VMOVUPS          (DI), Z8
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z8, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z8, Z4
+	VFMADD231PS.BCST 12(R8), Z8, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z8, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z8, Z7
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z8
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z8, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
+	VFMADD231PS.BCST (R8), Z8, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z8
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z8, Z0
@@ -2623,13 +3987,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z8
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z8, Z0
@@ -2643,7 +4007,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2717,50 +4081,211 @@ adding:
 	RET
 
 // func tile9x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z18
+	VMOVUPS          64(DI), Z19
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z18, Z0
+	VFMADD231PS.BCST (SI), Z19, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
+	VFMADD231PS.BCST (R8), Z18, Z10
+	VFMADD231PS.BCST (R8), Z19, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
+	VMOVUPS          (DI), Z18
+	VMOVUPS          64(DI), Z19
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z18, Z0
+	VFMADD231PS.BCST 4(SI), Z19, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z18, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z18, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z19, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z18, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z19, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z18, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z19, Z9
+	VFMADD231PS.BCST 4(R8), Z18, Z10
+	VFMADD231PS.BCST 4(R8), Z19, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z18, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z19, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z18, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z19, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z18, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z19, Z17
+	VMOVUPS          (DI), Z18
+	VMOVUPS          64(DI), Z19
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z18, Z0
+	VFMADD231PS.BCST 8(SI), Z19, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z18, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z18, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z19, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z18, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z19, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z18, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z19, Z9
+	VFMADD231PS.BCST 8(R8), Z18, Z10
+	VFMADD231PS.BCST 8(R8), Z19, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z18, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z19, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z18, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z19, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z18, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z19, Z17
+	VMOVUPS          (DI), Z18
+	VMOVUPS          64(DI), Z19
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z18, Z0
+	VFMADD231PS.BCST 12(SI), Z19, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z18, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z19, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z18, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z19, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z18, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z19, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z18, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z19, Z9
+	VFMADD231PS.BCST 12(R8), Z18, Z10
+	VFMADD231PS.BCST 12(R8), Z19, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z18, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z19, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z18, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z19, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z18, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z19, Z17
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z18
+	VMOVUPS          64(DI), Z19
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z18, Z0
+	VFMADD231PS.BCST (SI), Z19, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
+	VFMADD231PS.BCST (R8), Z18, Z10
+	VFMADD231PS.BCST (R8), Z19, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z18
 	VMOVUPS.Z        64(DI), K2, Z19
 	ADDQ             BX, DI
@@ -2848,13 +4373,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z18
 	VMOVUPS.Z        64(DI), K2, Z19
 	ADDQ             BX, DI
@@ -2879,7 +4404,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3005,39 +4530,141 @@ adding:
 	RET
 
 // func tile9x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z9, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (R8), Z9, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
+	VMOVUPS          (DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z9, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z9, Z4
+	VFMADD231PS.BCST 4(R8), Z9, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z9, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z9, Z8
+	VMOVUPS          (DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z9, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z9, Z4
+	VFMADD231PS.BCST 8(R8), Z9, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z9, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z9, Z8
+	VMOVUPS          (DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z9, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z9, Z4
+	VFMADD231PS.BCST 12(R8), Z9, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z9, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z9, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z9, Z8
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z9
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z9, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
+	VFMADD231PS.BCST (R8), Z9, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z9
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z9, Z0
@@ -3085,13 +4712,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z9
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z9, Z0
@@ -3106,7 +4733,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3187,52 +4814,226 @@ adding:
 	RET
 
 // func tile10x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z20
+	VMOVUPS          64(DI), Z21
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z20, Z0
+	VFMADD231PS.BCST (SI), Z21, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
+	VFMADD231PS.BCST (R8), Z20, Z10
+	VFMADD231PS.BCST (R8), Z21, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
+	VMOVUPS          (DI), Z20
+	VMOVUPS          64(DI), Z21
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z20, Z0
+	VFMADD231PS.BCST 4(SI), Z21, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z20, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z20, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z21, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z20, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z21, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z20, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z21, Z9
+	VFMADD231PS.BCST 4(R8), Z20, Z10
+	VFMADD231PS.BCST 4(R8), Z21, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z20, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z21, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z20, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z21, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z20, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z21, Z17
+	VFMADD231PS.BCST 4(R8)(CX*4), Z20, Z18
+	VFMADD231PS.BCST 4(R8)(CX*4), Z21, Z19
+	VMOVUPS          (DI), Z20
+	VMOVUPS          64(DI), Z21
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z20, Z0
+	VFMADD231PS.BCST 8(SI), Z21, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z20, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z20, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z21, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z20, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z21, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z20, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z21, Z9
+	VFMADD231PS.BCST 8(R8), Z20, Z10
+	VFMADD231PS.BCST 8(R8), Z21, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z20, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z21, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z20, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z21, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z20, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z21, Z17
+	VFMADD231PS.BCST 8(R8)(CX*4), Z20, Z18
+	VFMADD231PS.BCST 8(R8)(CX*4), Z21, Z19
+	VMOVUPS          (DI), Z20
+	VMOVUPS          64(DI), Z21
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z20, Z0
+	VFMADD231PS.BCST 12(SI), Z21, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z20, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z21, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z20, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z21, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z20, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z21, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z20, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z21, Z9
+	VFMADD231PS.BCST 12(R8), Z20, Z10
+	VFMADD231PS.BCST 12(R8), Z21, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z20, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z21, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z20, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z21, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z20, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z21, Z17
+	VFMADD231PS.BCST 12(R8)(CX*4), Z20, Z18
+	VFMADD231PS.BCST 12(R8)(CX*4), Z21, Z19
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z20
+	VMOVUPS          64(DI), Z21
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z20, Z0
+	VFMADD231PS.BCST (SI), Z21, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
+	VFMADD231PS.BCST (R8), Z20, Z10
+	VFMADD231PS.BCST (R8), Z21, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z20
 	VMOVUPS.Z        64(DI), K2, Z21
 	ADDQ             BX, DI
@@ -3328,13 +5129,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z20
 	VMOVUPS.Z        64(DI), K2, Z21
 	ADDQ             BX, DI
@@ -3361,7 +5162,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3499,40 +5300,149 @@ adding:
 	RET
 
 // func tile10x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z10
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z10, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
+	VFMADD231PS.BCST (R8), Z10, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
+	VMOVUPS          (DI), Z10
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z10, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z4
+	VFMADD231PS.BCST 4(R8), Z10, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z10, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z10, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z10, Z9
+	VMOVUPS          (DI), Z10
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z10, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z4
+	VFMADD231PS.BCST 8(R8), Z10, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z10, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z10, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z10, Z9
+	VMOVUPS          (DI), Z10
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z10, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z4
+	VFMADD231PS.BCST 12(R8), Z10, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z10, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z10, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z10, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z10, Z9
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z10
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z10, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
+	VFMADD231PS.BCST (R8), Z10, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z10
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z10, Z0
@@ -3584,13 +5494,13 @@ loop4:
 	ADDQ             $0x10, SI
 	ADDQ             $0x10, R8
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z10
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z10, Z0
@@ -3606,7 +5516,7 @@ rest:
 	ADDQ             R13, SI
 	ADDQ             R13, R8
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3694,56 +5604,245 @@ adding:
 	RET
 
 // func tile11x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z22
+	VMOVUPS          64(DI), Z23
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z22, Z0
+	VFMADD231PS.BCST (SI), Z23, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
+	VFMADD231PS.BCST (R8), Z22, Z10
+	VFMADD231PS.BCST (R8), Z23, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
+	VFMADD231PS.BCST (R9), Z22, Z20
+	VFMADD231PS.BCST (R9), Z23, Z21
+	VMOVUPS          (DI), Z22
+	VMOVUPS          64(DI), Z23
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z22, Z0
+	VFMADD231PS.BCST 4(SI), Z23, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z22, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z22, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z23, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z22, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z23, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z22, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z23, Z9
+	VFMADD231PS.BCST 4(R8), Z22, Z10
+	VFMADD231PS.BCST 4(R8), Z23, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z22, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z23, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z22, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z23, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z22, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z23, Z17
+	VFMADD231PS.BCST 4(R8)(CX*4), Z22, Z18
+	VFMADD231PS.BCST 4(R8)(CX*4), Z23, Z19
+	VFMADD231PS.BCST 4(R9), Z22, Z20
+	VFMADD231PS.BCST 4(R9), Z23, Z21
+	VMOVUPS          (DI), Z22
+	VMOVUPS          64(DI), Z23
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z22, Z0
+	VFMADD231PS.BCST 8(SI), Z23, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z22, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z22, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z23, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z22, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z23, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z22, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z23, Z9
+	VFMADD231PS.BCST 8(R8), Z22, Z10
+	VFMADD231PS.BCST 8(R8), Z23, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z22, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z23, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z22, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z23, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z22, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z23, Z17
+	VFMADD231PS.BCST 8(R8)(CX*4), Z22, Z18
+	VFMADD231PS.BCST 8(R8)(CX*4), Z23, Z19
+	VFMADD231PS.BCST 8(R9), Z22, Z20
+	VFMADD231PS.BCST 8(R9), Z23, Z21
+	VMOVUPS          (DI), Z22
+	VMOVUPS          64(DI), Z23
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z22, Z0
+	VFMADD231PS.BCST 12(SI), Z23, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z22, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z23, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z22, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z23, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z22, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z23, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z22, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z23, Z9
+	VFMADD231PS.BCST 12(R8), Z22, Z10
+	VFMADD231PS.BCST 12(R8), Z23, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z22, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z23, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z22, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z23, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z22, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z23, Z17
+	VFMADD231PS.BCST 12(R8)(CX*4), Z22, Z18
+	VFMADD231PS.BCST 12(R8)(CX*4), Z23, Z19
+	VFMADD231PS.BCST 12(R9), Z22, Z20
+	VFMADD231PS.BCST 12(R9), Z23, Z21
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z22
+	VMOVUPS          64(DI), Z23
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z22, Z0
+	VFMADD231PS.BCST (SI), Z23, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
+	VFMADD231PS.BCST (R8), Z22, Z10
+	VFMADD231PS.BCST (R8), Z23, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
+	VFMADD231PS.BCST (R9), Z22, Z20
+	VFMADD231PS.BCST (R9), Z23, Z21
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z22
 	VMOVUPS.Z        64(DI), K2, Z23
 	ADDQ             BX, DI
@@ -3848,13 +5947,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z22
 	VMOVUPS.Z        64(DI), K2, Z23
 	ADDQ             BX, DI
@@ -3884,7 +5983,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4034,43 +6133,161 @@ adding:
 	RET
 
 // func tile11x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z11, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
+	VFMADD231PS.BCST (R8), Z11, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
+	VFMADD231PS.BCST (R9), Z11, Z10
+	VMOVUPS          (DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z11, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z4
+	VFMADD231PS.BCST 4(R8), Z11, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z11, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z11, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z11, Z9
+	VFMADD231PS.BCST 4(R9), Z11, Z10
+	VMOVUPS          (DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z11, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z4
+	VFMADD231PS.BCST 8(R8), Z11, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z11, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z11, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z11, Z9
+	VFMADD231PS.BCST 8(R9), Z11, Z10
+	VMOVUPS          (DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z11, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z4
+	VFMADD231PS.BCST 12(R8), Z11, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z11, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z11, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z11, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z11, Z9
+	VFMADD231PS.BCST 12(R9), Z11, Z10
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z11
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z11, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
+	VFMADD231PS.BCST (R8), Z11, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
+	VFMADD231PS.BCST (R9), Z11, Z10
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z11
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z11, Z0
@@ -4127,13 +6344,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z11
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z11, Z0
@@ -4151,7 +6368,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4246,58 +6463,260 @@ adding:
 	RET
 
 // func tile12x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z24
+	VMOVUPS          64(DI), Z25
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z24, Z0
+	VFMADD231PS.BCST (SI), Z25, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
+	VFMADD231PS.BCST (R8), Z24, Z10
+	VFMADD231PS.BCST (R8), Z25, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
+	VFMADD231PS.BCST (R9), Z24, Z20
+	VFMADD231PS.BCST (R9), Z25, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
+	VMOVUPS          (DI), Z24
+	VMOVUPS          64(DI), Z25
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z24, Z0
+	VFMADD231PS.BCST 4(SI), Z25, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z24, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z25, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z24, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z25, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z24, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z25, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z24, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z25, Z9
+	VFMADD231PS.BCST 4(R8), Z24, Z10
+	VFMADD231PS.BCST 4(R8), Z25, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z24, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z25, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z24, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z25, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z24, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z25, Z17
+	VFMADD231PS.BCST 4(R8)(CX*4), Z24, Z18
+	VFMADD231PS.BCST 4(R8)(CX*4), Z25, Z19
+	VFMADD231PS.BCST 4(R9), Z24, Z20
+	VFMADD231PS.BCST 4(R9), Z25, Z21
+	VFMADD231PS.BCST 4(R9)(CX*1), Z24, Z22
+	VFMADD231PS.BCST 4(R9)(CX*1), Z25, Z23
+	VMOVUPS          (DI), Z24
+	VMOVUPS          64(DI), Z25
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z24, Z0
+	VFMADD231PS.BCST 8(SI), Z25, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z24, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z25, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z24, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z25, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z24, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z25, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z24, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z25, Z9
+	VFMADD231PS.BCST 8(R8), Z24, Z10
+	VFMADD231PS.BCST 8(R8), Z25, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z24, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z25, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z24, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z25, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z24, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z25, Z17
+	VFMADD231PS.BCST 8(R8)(CX*4), Z24, Z18
+	VFMADD231PS.BCST 8(R8)(CX*4), Z25, Z19
+	VFMADD231PS.BCST 8(R9), Z24, Z20
+	VFMADD231PS.BCST 8(R9), Z25, Z21
+	VFMADD231PS.BCST 8(R9)(CX*1), Z24, Z22
+	VFMADD231PS.BCST 8(R9)(CX*1), Z25, Z23
+	VMOVUPS          (DI), Z24
+	VMOVUPS          64(DI), Z25
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z24, Z0
+	VFMADD231PS.BCST 12(SI), Z25, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z24, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z25, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z24, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z25, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z24, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z25, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z24, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z25, Z9
+	VFMADD231PS.BCST 12(R8), Z24, Z10
+	VFMADD231PS.BCST 12(R8), Z25, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z24, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z25, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z24, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z25, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z24, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z25, Z17
+	VFMADD231PS.BCST 12(R8)(CX*4), Z24, Z18
+	VFMADD231PS.BCST 12(R8)(CX*4), Z25, Z19
+	VFMADD231PS.BCST 12(R9), Z24, Z20
+	VFMADD231PS.BCST 12(R9), Z25, Z21
+	VFMADD231PS.BCST 12(R9)(CX*1), Z24, Z22
+	VFMADD231PS.BCST 12(R9)(CX*1), Z25, Z23
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z24
+	VMOVUPS          64(DI), Z25
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z24, Z0
+	VFMADD231PS.BCST (SI), Z25, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
+	VFMADD231PS.BCST (R8), Z24, Z10
+	VFMADD231PS.BCST (R8), Z25, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
+	VFMADD231PS.BCST (R9), Z24, Z20
+	VFMADD231PS.BCST (R9), Z25, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z24
 	VMOVUPS.Z        64(DI), K2, Z25
 	ADDQ             BX, DI
@@ -4410,13 +6829,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z24
 	VMOVUPS.Z        64(DI), K2, Z25
 	ADDQ             BX, DI
@@ -4448,7 +6867,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4610,44 +7029,169 @@ adding:
 	RET
 
 // func tile12x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z12
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z12, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
+	VFMADD231PS.BCST (R8), Z12, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
+	VFMADD231PS.BCST (R9), Z12, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
+	VMOVUPS          (DI), Z12
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z12, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z4
+	VFMADD231PS.BCST 4(R8), Z12, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z12, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z12, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z12, Z9
+	VFMADD231PS.BCST 4(R9), Z12, Z10
+	VFMADD231PS.BCST 4(R9)(CX*1), Z12, Z11
+	VMOVUPS          (DI), Z12
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z12, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z4
+	VFMADD231PS.BCST 8(R8), Z12, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z12, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z12, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z12, Z9
+	VFMADD231PS.BCST 8(R9), Z12, Z10
+	VFMADD231PS.BCST 8(R9)(CX*1), Z12, Z11
+	VMOVUPS          (DI), Z12
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z12, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z4
+	VFMADD231PS.BCST 12(R8), Z12, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z12, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z12, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z12, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z12, Z9
+	VFMADD231PS.BCST 12(R9), Z12, Z10
+	VFMADD231PS.BCST 12(R9)(CX*1), Z12, Z11
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z12
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z12, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
+	VFMADD231PS.BCST (R8), Z12, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
+	VFMADD231PS.BCST (R9), Z12, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z12
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z12, Z0
@@ -4708,13 +7252,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z12
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z12, Z0
@@ -4733,7 +7277,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4835,60 +7379,275 @@ adding:
 	RET
 
 // func tile13x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile13x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z26
+	VMOVUPS          64(DI), Z27
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z26, Z0
+	VFMADD231PS.BCST (SI), Z27, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
+	VFMADD231PS.BCST (R8), Z26, Z10
+	VFMADD231PS.BCST (R8), Z27, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
+	VFMADD231PS.BCST (R9), Z26, Z20
+	VFMADD231PS.BCST (R9), Z27, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
+	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
+	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
+	VMOVUPS          (DI), Z26
+	VMOVUPS          64(DI), Z27
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z26, Z0
+	VFMADD231PS.BCST 4(SI), Z27, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z26, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z27, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z26, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z27, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z26, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z27, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z26, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z27, Z9
+	VFMADD231PS.BCST 4(R8), Z26, Z10
+	VFMADD231PS.BCST 4(R8), Z27, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z26, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z26, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z27, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z26, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z27, Z17
+	VFMADD231PS.BCST 4(R8)(CX*4), Z26, Z18
+	VFMADD231PS.BCST 4(R8)(CX*4), Z27, Z19
+	VFMADD231PS.BCST 4(R9), Z26, Z20
+	VFMADD231PS.BCST 4(R9), Z27, Z21
+	VFMADD231PS.BCST 4(R9)(CX*1), Z26, Z22
+	VFMADD231PS.BCST 4(R9)(CX*1), Z27, Z23
+	VFMADD231PS.BCST 4(R9)(CX*2), Z26, Z24
+	VFMADD231PS.BCST 4(R9)(CX*2), Z27, Z25
+	VMOVUPS          (DI), Z26
+	VMOVUPS          64(DI), Z27
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z26, Z0
+	VFMADD231PS.BCST 8(SI), Z27, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z26, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z26, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z27, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z26, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z27, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z26, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z27, Z9
+	VFMADD231PS.BCST 8(R8), Z26, Z10
+	VFMADD231PS.BCST 8(R8), Z27, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z26, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z26, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z27, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z26, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z27, Z17
+	VFMADD231PS.BCST 8(R8)(CX*4), Z26, Z18
+	VFMADD231PS.BCST 8(R8)(CX*4), Z27, Z19
+	VFMADD231PS.BCST 8(R9), Z26, Z20
+	VFMADD231PS.BCST 8(R9), Z27, Z21
+	VFMADD231PS.BCST 8(R9)(CX*1), Z26, Z22
+	VFMADD231PS.BCST 8(R9)(CX*1), Z27, Z23
+	VFMADD231PS.BCST 8(R9)(CX*2), Z26, Z24
+	VFMADD231PS.BCST 8(R9)(CX*2), Z27, Z25
+	VMOVUPS          (DI), Z26
+	VMOVUPS          64(DI), Z27
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z26, Z0
+	VFMADD231PS.BCST 12(SI), Z27, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z26, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z26, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z27, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z26, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z27, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z26, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z27, Z9
+	VFMADD231PS.BCST 12(R8), Z26, Z10
+	VFMADD231PS.BCST 12(R8), Z27, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z26, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z27, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z26, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z27, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z26, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z27, Z17
+	VFMADD231PS.BCST 12(R8)(CX*4), Z26, Z18
+	VFMADD231PS.BCST 12(R8)(CX*4), Z27, Z19
+	VFMADD231PS.BCST 12(R9), Z26, Z20
+	VFMADD231PS.BCST 12(R9), Z27, Z21
+	VFMADD231PS.BCST 12(R9)(CX*1), Z26, Z22
+	VFMADD231PS.BCST 12(R9)(CX*1), Z27, Z23
+	VFMADD231PS.BCST 12(R9)(CX*2), Z26, Z24
+	VFMADD231PS.BCST 12(R9)(CX*2), Z27, Z25
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z26
+	VMOVUPS          64(DI), Z27
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z26, Z0
+	VFMADD231PS.BCST (SI), Z27, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
+	VFMADD231PS.BCST (R8), Z26, Z10
+	VFMADD231PS.BCST (R8), Z27, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
+	VFMADD231PS.BCST (R9), Z26, Z20
+	VFMADD231PS.BCST (R9), Z27, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
+	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
+	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z26
 	VMOVUPS.Z        64(DI), K2, Z27
 	ADDQ             BX, DI
@@ -5009,13 +7768,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z26
 	VMOVUPS.Z        64(DI), K2, Z27
 	ADDQ             BX, DI
@@ -5049,7 +7808,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -5223,45 +7982,177 @@ adding:
 	RET
 
 // func tile13x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile13x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z13, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
+	VFMADD231PS.BCST (R8), Z13, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
+	VFMADD231PS.BCST (R9), Z13, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
+	VMOVUPS          (DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z13, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z4
+	VFMADD231PS.BCST 4(R8), Z13, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z13, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z13, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z13, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 4(R9), Z13, Z10
+	VFMADD231PS.BCST 4(R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST 4(R9)(CX*2), Z13, Z12
+	VMOVUPS          (DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z13, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z4
+	VFMADD231PS.BCST 8(R8), Z13, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z13, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z13, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z13, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 8(R9), Z13, Z10
+	VFMADD231PS.BCST 8(R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST 8(R9)(CX*2), Z13, Z12
+	VMOVUPS          (DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z13, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z4
+	VFMADD231PS.BCST 12(R8), Z13, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z13, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z13, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z13, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z13, Z9
+	VFMADD231PS.BCST 12(R9), Z13, Z10
+	VFMADD231PS.BCST 12(R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST 12(R9)(CX*2), Z13, Z12
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z13
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z13, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
+	VFMADD231PS.BCST (R8), Z13, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
+	VFMADD231PS.BCST (R9), Z13, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z13
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z13, Z0
@@ -5326,13 +8217,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z13
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z13, Z0
@@ -5352,7 +8243,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -5461,62 +8352,290 @@ adding:
 	RET
 
 // func tile14x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile14x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	SHRL   $0x10, DI
-	KMOVW  DI, K2
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	SHRL       $0x10, DI
+	KMOVW      DI, K2
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x20
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z28
+	VMOVUPS          64(DI), Z29
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z28, Z0
+	VFMADD231PS.BCST (SI), Z29, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
+	VFMADD231PS.BCST (R8), Z28, Z10
+	VFMADD231PS.BCST (R8), Z29, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
+	VFMADD231PS.BCST (R9), Z28, Z20
+	VFMADD231PS.BCST (R9), Z29, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
+	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
+	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
+	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
+	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
+	VMOVUPS          (DI), Z28
+	VMOVUPS          64(DI), Z29
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z28, Z0
+	VFMADD231PS.BCST 4(SI), Z29, Z1
+	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z2
+	VFMADD231PS.BCST 4(SI)(CX*1), Z29, Z3
+	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z4
+	VFMADD231PS.BCST 4(SI)(CX*2), Z29, Z5
+	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z6
+	VFMADD231PS.BCST 4(SI)(DX*1), Z29, Z7
+	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z8
+	VFMADD231PS.BCST 4(SI)(CX*4), Z29, Z9
+	VFMADD231PS.BCST 4(R8), Z28, Z10
+	VFMADD231PS.BCST 4(R8), Z29, Z11
+	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z12
+	VFMADD231PS.BCST 4(R8)(CX*1), Z29, Z13
+	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z14
+	VFMADD231PS.BCST 4(R8)(CX*2), Z29, Z15
+	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z16
+	VFMADD231PS.BCST 4(R8)(DX*1), Z29, Z17
+	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z18
+	VFMADD231PS.BCST 4(R8)(CX*4), Z29, Z19
+	VFMADD231PS.BCST 4(R9), Z28, Z20
+	VFMADD231PS.BCST 4(R9), Z29, Z21
+	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z22
+	VFMADD231PS.BCST 4(R9)(CX*1), Z29, Z23
+	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z24
+	VFMADD231PS.BCST 4(R9)(CX*2), Z29, Z25
+	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z26
+	VFMADD231PS.BCST 4(R9)(DX*1), Z29, Z27
+	VMOVUPS          (DI), Z28
+	VMOVUPS          64(DI), Z29
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z28, Z0
+	VFMADD231PS.BCST 8(SI), Z29, Z1
+	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z2
+	VFMADD231PS.BCST 8(SI)(CX*1), Z29, Z3
+	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z4
+	VFMADD231PS.BCST 8(SI)(CX*2), Z29, Z5
+	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z6
+	VFMADD231PS.BCST 8(SI)(DX*1), Z29, Z7
+	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z8
+	VFMADD231PS.BCST 8(SI)(CX*4), Z29, Z9
+	VFMADD231PS.BCST 8(R8), Z28, Z10
+	VFMADD231PS.BCST 8(R8), Z29, Z11
+	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z12
+	VFMADD231PS.BCST 8(R8)(CX*1), Z29, Z13
+	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z14
+	VFMADD231PS.BCST 8(R8)(CX*2), Z29, Z15
+	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z16
+	VFMADD231PS.BCST 8(R8)(DX*1), Z29, Z17
+	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z18
+	VFMADD231PS.BCST 8(R8)(CX*4), Z29, Z19
+	VFMADD231PS.BCST 8(R9), Z28, Z20
+	VFMADD231PS.BCST 8(R9), Z29, Z21
+	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z22
+	VFMADD231PS.BCST 8(R9)(CX*1), Z29, Z23
+	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z24
+	VFMADD231PS.BCST 8(R9)(CX*2), Z29, Z25
+	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z26
+	VFMADD231PS.BCST 8(R9)(DX*1), Z29, Z27
+	VMOVUPS          (DI), Z28
+	VMOVUPS          64(DI), Z29
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z28, Z0
+	VFMADD231PS.BCST 12(SI), Z29, Z1
+	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z2
+	VFMADD231PS.BCST 12(SI)(CX*1), Z29, Z3
+	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z4
+	VFMADD231PS.BCST 12(SI)(CX*2), Z29, Z5
+	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z6
+	VFMADD231PS.BCST 12(SI)(DX*1), Z29, Z7
+	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z8
+	VFMADD231PS.BCST 12(SI)(CX*4), Z29, Z9
+	VFMADD231PS.BCST 12(R8), Z28, Z10
+	VFMADD231PS.BCST 12(R8), Z29, Z11
+	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z12
+	VFMADD231PS.BCST 12(R8)(CX*1), Z29, Z13
+	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z14
+	VFMADD231PS.BCST 12(R8)(CX*2), Z29, Z15
+	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z16
+	VFMADD231PS.BCST 12(R8)(DX*1), Z29, Z17
+	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z18
+	VFMADD231PS.BCST 12(R8)(CX*4), Z29, Z19
+	VFMADD231PS.BCST 12(R9), Z28, Z20
+	VFMADD231PS.BCST 12(R9), Z29, Z21
+	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z22
+	VFMADD231PS.BCST 12(R9)(CX*1), Z29, Z23
+	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z24
+	VFMADD231PS.BCST 12(R9)(CX*2), Z29, Z25
+	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z26
+	VFMADD231PS.BCST 12(R9)(DX*1), Z29, Z27
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z28
+	VMOVUPS          64(DI), Z29
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z28, Z0
+	VFMADD231PS.BCST (SI), Z29, Z1
+	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
+	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
+	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
+	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
+	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
+	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
+	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
+	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
+	VFMADD231PS.BCST (R8), Z28, Z10
+	VFMADD231PS.BCST (R8), Z29, Z11
+	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
+	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
+	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
+	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
+	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
+	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
+	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
+	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
+	VFMADD231PS.BCST (R9), Z28, Z20
+	VFMADD231PS.BCST (R9), Z29, Z21
+	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
+	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
+	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
+	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
+	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
+	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z28
 	VMOVUPS.Z        64(DI), K2, Z29
 	ADDQ             BX, DI
@@ -5645,13 +8764,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z28
 	VMOVUPS.Z        64(DI), K2, Z29
 	ADDQ             BX, DI
@@ -5687,7 +8806,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -5873,46 +8992,185 @@ adding:
 	RET
 
 // func tile14x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile14x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z14
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z14, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
+	VFMADD231PS.BCST (R8), Z14, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
+	VFMADD231PS.BCST (R9), Z14, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
+	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
+	VMOVUPS          (DI), Z14
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z14, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z4
+	VFMADD231PS.BCST 4(R8), Z14, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z14, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z14, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z14, Z9
+	VFMADD231PS.BCST 4(R9), Z14, Z10
+	VFMADD231PS.BCST 4(R9)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 4(R9)(CX*2), Z14, Z12
+	VFMADD231PS.BCST 4(R9)(DX*1), Z14, Z13
+	VMOVUPS          (DI), Z14
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z14, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z4
+	VFMADD231PS.BCST 8(R8), Z14, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z14, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z14, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z14, Z9
+	VFMADD231PS.BCST 8(R9), Z14, Z10
+	VFMADD231PS.BCST 8(R9)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 8(R9)(CX*2), Z14, Z12
+	VFMADD231PS.BCST 8(R9)(DX*1), Z14, Z13
+	VMOVUPS          (DI), Z14
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z14, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z4
+	VFMADD231PS.BCST 12(R8), Z14, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z14, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z14, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z14, Z9
+	VFMADD231PS.BCST 12(R9), Z14, Z10
+	VFMADD231PS.BCST 12(R9)(CX*1), Z14, Z11
+	VFMADD231PS.BCST 12(R9)(CX*2), Z14, Z12
+	VFMADD231PS.BCST 12(R9)(DX*1), Z14, Z13
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z14
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z14, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
+	VFMADD231PS.BCST (R8), Z14, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
+	VFMADD231PS.BCST (R9), Z14, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
+	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z14
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z14, Z0
@@ -5981,13 +9239,13 @@ loop4:
 	ADDQ             $0x10, R8
 	ADDQ             $0x10, R9
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z14
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z14, Z0
@@ -6008,7 +9266,7 @@ rest:
 	ADDQ             R13, R8
 	ADDQ             R13, R9
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -6124,66 +9382,309 @@ adding:
 	RET
 
 // func tile28x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile28x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ   a+16(FP), SI
-	MOVQ   rowStep+24(FP), CX
-	SHLQ   $0x02, CX
-	LEAQ   (CX)(CX*2), DX
-	LEAQ   (SI)(CX*4), R8
-	ADDQ   CX, R8
-	LEAQ   (R8)(CX*4), R9
-	ADDQ   CX, R9
-	LEAQ   (R9)(CX*4), R10
-	ADDQ   CX, R10
-	LEAQ   (R10)(CX*4), R11
-	ADDQ   CX, R11
-	LEAQ   (R11)(CX*4), R12
-	ADDQ   CX, R12
-	MOVQ   n+56(FP), AX
-	MOVL   $0xffffffff, DI
-	BZHIL  AX, DI, DI
-	KMOVW  DI, K1
-	MOVQ   b+40(FP), DI
-	MOVQ   ldb+48(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   step+32(FP), R13
-	SHLQ   $0x02, R13
-	MOVQ   k+64(FP), AX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	CMPQ   R13, $0x04
-	JNE    rest
-	SUBQ   $0x04, AX
-	JLT    few
+	MOVQ       a+16(FP), SI
+	MOVQ       rowStep+24(FP), CX
+	SHLQ       $0x02, CX
+	LEAQ       (CX)(CX*2), DX
+	LEAQ       (SI)(CX*4), R8
+	ADDQ       CX, R8
+	LEAQ       (R8)(CX*4), R9
+	ADDQ       CX, R9
+	LEAQ       (R9)(CX*4), R10
+	ADDQ       CX, R10
+	LEAQ       (R10)(CX*4), R11
+	ADDQ       CX, R11
+	LEAQ       (R11)(CX*4), R12
+	ADDQ       CX, R12
+	MOVQ       c+0(FP), DI
+	MOVQ       ldc+8(FP), BX
+	SHLQ       $0x02, BX
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	PREFETCHT0 (DI)
+	ADDQ       BX, DI
+	MOVQ       n+56(FP), AX
+	MOVL       $0xffffffff, DI
+	BZHIL      AX, DI, DI
+	KMOVW      DI, K1
+	MOVQ       b+40(FP), DI
+	MOVQ       ldb+48(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       step+32(FP), R13
+	SHLQ       $0x02, R13
+	MOVQ       k+64(FP), AX
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       n+56(FP), R14
+	CMPQ       R14, $0x10
+	JNE        partial
+	CMPQ       R13, $0x04
+	JNE        rest
+	SUBQ       $0x04, AX
+	JLT        few
 
-loop4:
+loop:
+	VMOVUPS          (DI), Z28
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z28, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
+	VFMADD231PS.BCST (R8), Z28, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
+	VFMADD231PS.BCST (R9), Z28, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
+	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
+	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
+	VFMADD231PS.BCST (R10), Z28, Z15
+	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
+	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
+	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
+	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
+	VFMADD231PS.BCST (R11), Z28, Z20
+	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
+	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
+	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
+	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
+	VFMADD231PS.BCST (R12), Z28, Z25
+	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
+	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
+	VMOVUPS          (DI), Z28
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 4(SI), Z28, Z0
+	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z1
+	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z2
+	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z3
+	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z4
+	VFMADD231PS.BCST 4(R8), Z28, Z5
+	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z6
+	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z7
+	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z8
+	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z9
+	VFMADD231PS.BCST 4(R9), Z28, Z10
+	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z11
+	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z12
+	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z13
+	VFMADD231PS.BCST 4(R9)(CX*4), Z28, Z14
+	VFMADD231PS.BCST 4(R10), Z28, Z15
+	VFMADD231PS.BCST 4(R10)(CX*1), Z28, Z16
+	VFMADD231PS.BCST 4(R10)(CX*2), Z28, Z17
+	VFMADD231PS.BCST 4(R10)(DX*1), Z28, Z18
+	VFMADD231PS.BCST 4(R10)(CX*4), Z28, Z19
+	VFMADD231PS.BCST 4(R11), Z28, Z20
+	VFMADD231PS.BCST 4(R11)(CX*1), Z28, Z21
+	VFMADD231PS.BCST 4(R11)(CX*2), Z28, Z22
+	VFMADD231PS.BCST 4(R11)(DX*1), Z28, Z23
+	VFMADD231PS.BCST 4(R11)(CX*4), Z28, Z24
+	VFMADD231PS.BCST 4(R12), Z28, Z25
+	VFMADD231PS.BCST 4(R12)(CX*1), Z28, Z26
+	VFMADD231PS.BCST 4(R12)(CX*2), Z28, Z27
+	VMOVUPS          (DI), Z28
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 8(SI), Z28, Z0
+	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z1
+	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z2
+	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z3
+	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z4
+	VFMADD231PS.BCST 8(R8), Z28, Z5
+	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z6
+	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z7
+	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z8
+	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z9
+	VFMADD231PS.BCST 8(R9), Z28, Z10
+	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z11
+	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z12
+	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z13
+	VFMADD231PS.BCST 8(R9)(CX*4), Z28, Z14
+	VFMADD231PS.BCST 8(R10), Z28, Z15
+	VFMADD231PS.BCST 8(R10)(CX*1), Z28, Z16
+	VFMADD231PS.BCST 8(R10)(CX*2), Z28, Z17
+	VFMADD231PS.BCST 8(R10)(DX*1), Z28, Z18
+	VFMADD231PS.BCST 8(R10)(CX*4), Z28, Z19
+	VFMADD231PS.BCST 8(R11), Z28, Z20
+	VFMADD231PS.BCST 8(R11)(CX*1), Z28, Z21
+	VFMADD231PS.BCST 8(R11)(CX*2), Z28, Z22
+	VFMADD231PS.BCST 8(R11)(DX*1), Z28, Z23
+	VFMADD231PS.BCST 8(R11)(CX*4), Z28, Z24
+	VFMADD231PS.BCST 8(R12), Z28, Z25
+	VFMADD231PS.BCST 8(R12)(CX*1), Z28, Z26
+	VFMADD231PS.BCST 8(R12)(CX*2), Z28, Z27
+	VMOVUPS          (DI), Z28
+	ADDQ             BX, DI
+	VFMADD231PS.BCST 12(SI), Z28, Z0
+	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z1
+	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z2
+	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z3
+	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z4
+	VFMADD231PS.BCST 12(R8), Z28, Z5
+	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z6
+	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z7
+	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z8
+	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z9
+	VFMADD231PS.BCST 12(R9), Z28, Z10
+	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z11
+	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z12
+	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z13
+	VFMADD231PS.BCST 12(R9)(CX*4), Z28, Z14
+	VFMADD231PS.BCST 12(R10), Z28, Z15
+	VFMADD231PS.BCST 12(R10)(CX*1), Z28, Z16
+	VFMADD231PS.BCST 12(R10)(CX*2), Z28, Z17
+	VFMADD231PS.BCST 12(R10)(DX*1), Z28, Z18
+	VFMADD231PS.BCST 12(R10)(CX*4), Z28, Z19
+	VFMADD231PS.BCST 12(R11), Z28, Z20
+	VFMADD231PS.BCST 12(R11)(CX*1), Z28, Z21
+	VFMADD231PS.BCST 12(R11)(CX*2), Z28, Z22
+	VFMADD231PS.BCST 12(R11)(DX*1), Z28, Z23
+	VFMADD231PS.BCST 12(R11)(CX*4), Z28, Z24
+	VFMADD231PS.BCST 12(R12), Z28, Z25
+	VFMADD231PS.BCST 12(R12)(CX*1), Z28, Z26
+	VFMADD231PS.BCST 12(R12)(CX*2), Z28, Z27
+	ADDQ             $0x10, SI
+	ADDQ             $0x10, R8
+	ADDQ             $0x10, R9
+	ADDQ             $0x10, R10
+	ADDQ             $0x10, R11
+	ADDQ             $0x10, R12
+	SUBQ             $0x04, AX
+	JGE              loop
+
+few:
+	ADDQ $0x04, AX
+	JE   done
+
+rest:
+	VMOVUPS          (DI), Z28
+	ADDQ             BX, DI
+	VFMADD231PS.BCST (SI), Z28, Z0
+	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
+	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
+	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
+	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
+	VFMADD231PS.BCST (R8), Z28, Z5
+	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
+	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
+	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
+	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
+	VFMADD231PS.BCST (R9), Z28, Z10
+	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
+	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
+	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
+	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
+	VFMADD231PS.BCST (R10), Z28, Z15
+	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
+	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
+	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
+	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
+	VFMADD231PS.BCST (R11), Z28, Z20
+	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
+	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
+	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
+	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
+	VFMADD231PS.BCST (R12), Z28, Z25
+	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
+	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
+	ADDQ             R13, SI
+	ADDQ             R13, R8
+	ADDQ             R13, R9
+	ADDQ             R13, R10
+	ADDQ             R13, R11
+	ADDQ             R13, R12
+	DECQ             AX
+	JNE              rest
+	JMP              done
+
+partial:
+	CMPQ R13, $0x04
+	JNE  restPartial
+	SUBQ $0x04, AX
+	JLT  fewPartial
+
+loopPartial:
 	VMOVUPS.Z        (DI), K1, Z28
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z28, Z0
@@ -6311,13 +9812,13 @@ loop4:
 	ADDQ             $0x10, R11
 	ADDQ             $0x10, R12
 	SUBQ             $0x04, AX
-	JGE              loop4
+	JGE              loopPartial
 
-few:
+fewPartial:
 	ADDQ $0x04, AX
 	JE   done
 
-rest:
+restPartial:
 	VMOVUPS.Z        (DI), K1, Z28
 	ADDQ             BX, DI
 	VFMADD231PS.BCST (SI), Z28, Z0
@@ -6355,7 +9856,7 @@ rest:
 	ADDQ             R13, R11
 	ADDQ             R13, R12
 	DECQ             AX
-	JNE              rest
+	JNE              restPartial
 
 done:
 	MOVQ         c+0(FP), SI

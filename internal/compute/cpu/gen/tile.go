@@ -63,6 +63,7 @@ func (a *assembler) tile(rows, vectors int, masked bool) {
 		}
 	}
 	b, ldb, step, k := reg.RDI, reg.RBX, reg.R13, reg.RAX
+	a.fetchC(rows, vectors)
 	if masked {
 		a.columnMasks(vectors)
 	}
@@ -80,7 +81,7 @@ func (a *assembler) tile(rows, vectors int, masked bool) {
 		a.zero(a.vector(i))
 	}
 	// round adds what k gives, u steps on where a step is one value.
-	round := func(u int) {
+	round := func(u int, masked bool) {
 		for v := range vectors {
 			a.readColumns(Mem{Base: b, Disp: v * a.bytes()}, v, right(v), masked)
 		}
@@ -105,29 +106,58 @@ func (a *assembler) tile(rows, vectors int, masked bool) {
 			a.ADDQ(distance, base)
 		}
 	}
-	// The usual matrix has its values side by side: four of them to a loop.
-	const unrolled = 4
-	a.CMPQ(step, U8(4))
-	a.JNE(LabelRef("rest"))
-	a.SUBQ(U8(unrolled), k)
-	a.JLT(LabelRef("few"))
-	a.Label("loop4")
-	for u := range unrolled {
-		round(u)
+	// sums goes along k. The usual matrix has its values side by side: four of them to a loop.
+	sums := func(name string, masked bool) {
+		const unrolled = 4
+		a.CMPQ(step, U8(4))
+		a.JNE(LabelRef("rest" + name))
+		a.SUBQ(U8(unrolled), k)
+		a.JLT(LabelRef("few" + name))
+		a.Label("loop" + name)
+		for u := range unrolled {
+			round(u, masked)
+		}
+		forward(U8(4 * unrolled))
+		a.SUBQ(U8(unrolled), k)
+		a.JGE(LabelRef("loop" + name))
+		a.Label("few" + name)
+		a.ADDQ(U8(unrolled), k)
+		a.JE(LabelRef("done"))
+		a.Label("rest" + name)
+		round(0, masked)
+		forward(step)
+		a.DECQ(k)
+		a.JNE(LabelRef("rest" + name))
 	}
-	forward(U8(4 * unrolled))
-	a.SUBQ(U8(unrolled), k)
-	a.JGE(LabelRef("loop4"))
-	a.Label("few")
-	a.ADDQ(U8(unrolled), k)
-	a.JE(LabelRef("done"))
-	a.Label("rest")
-	round(0)
-	forward(step)
-	a.DECQ(k)
-	a.JNE(LabelRef("rest"))
+	if masked && a.wide {
+		// A load under a mask takes the place of a multiplication, so whole rows are read without.
+		n := reg.R14
+		a.load("n", n)
+		a.CMPQ(n, U8(uint8(columns)))
+		a.JNE(LabelRef("partial"))
+		sums("", false)
+		a.JMP(LabelRef("done"))
+		a.Label("partial")
+		sums("Partial", true)
+	} else {
+		sums("", masked)
+	}
 	a.Label("done")
 	a.store(rows, vectors, masked)
+}
+
+// fetchC asks for the lines of C, which are there when the sums are.
+func (a *assembler) fetchC(rows, vectors int) {
+	c, ldc := reg.RDI, reg.RBX
+	a.load("c", c)
+	a.load("ldc", ldc)
+	a.SHLQ(U8(2), ldc)
+	for range rows {
+		for v := 0; v < vectors*a.bytes(); v += 64 {
+			a.PREFETCHT0(Mem{Base: c, Disp: v})
+		}
+		a.ADDQ(ldc, c)
+	}
 }
 
 // store scales the sums and stores them, or adds them to what is there.
