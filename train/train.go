@@ -158,7 +158,7 @@ func (s *state) countSteps() int {
 // next does one optimizer update.
 func (s *state) next() error {
 	for _, p := range s.params {
-		s.Student.Device().Scale(compute.Of(p.Grad), 0)
+		s.Student.Device().Clear(compute.Of(p.Grad))
 	}
 	var sum, weight float64
 	tokens := 0

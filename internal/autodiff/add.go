@@ -1,10 +1,6 @@
 package autodiff
 
-import (
-	"github.com/retort-ml/retort/internal/compute"
-
-	"gorgonia.org/gorgonia"
-)
+import "gorgonia.org/gorgonia"
 
 // Add returns x + branch. When branch came from x through a norm, a residual,
 // gorgonia would sum the two gradients of x by an operation that allocates;
@@ -14,19 +10,19 @@ func (g *Graph) Add(x, branch Value) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if x.cols != branch.cols {
-		return g.fail("add: %d and %d columns", x.cols, branch.cols)
+	if x.cols() != branch.cols() {
+		return g.fail("add: %d and %d columns", x.cols(), branch.cols())
 	}
-	y := g.dev.New(g.rows, x.cols)
 	norm := g.norms[x.node]
 	carried := x.active && norm != nil && !norm.claimed && g.reads(branch.node, norm.node, x.node)
 	if carried {
 		norm.claimed = true
 	}
-	op := &operation{name: "add", wrt: []bool{x.active && !carried, branch.active}}
-	op.run = func(in []gorgonia.Value) (gorgonia.Value, error) {
-		g.dev.Add(compute.Of(y), mat(in[0]), mat(in[1]))
-		return y, nil
+	y := g.array(x.cols())
+	op := &operation{name: "add", out: []*result{y}, wrt: []bool{x.active && !carried, branch.active}}
+	op.run = func() error {
+		g.dev.Add(y.mat(), x.result.mat(), branch.result.mat())
+		return nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		if !carried {
@@ -35,7 +31,7 @@ func (g *Graph) Add(x, branch Value) Value {
 		norm.carry = dy
 		return gorgonia.Nodes{nil, dy}, nil
 	}
-	return g.record(op, x.cols, x.active || branch.active, x.node, branch.node)
+	return g.record(op, x.active || branch.active, nil, x, branch)
 }
 
 // reads tells whether n was computed from source without passing through stop.

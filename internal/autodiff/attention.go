@@ -4,7 +4,6 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // Attention describes causal self-attention with rotary positions and grouped
@@ -28,36 +27,40 @@ func (a *Attention) Cols() int { return (a.Heads + 2*a.KVHeads) * a.HeadDim }
 // attentionOp is an Attention in a graph.
 type attentionOp struct {
 	*operation
-	g       *Graph
-	a       *Attention
-	rotated *tensor.Dense // q, k turned by position, and v
-	out     *tensor.Dense // (N,H·E)
-	lse     *tensor.Dense // (N,H)
-	dqkv    *tensor.Dense
+	g   *Graph
+	a   *Attention
+	qkv *result // q and k turned by position, and v
+	lse *result // (N,H)
 }
 
-// Attention attends within the segments that Inputs.From marks.
+// Attention attends within the segments that Inputs.From marks. It turns q and
+// k in place: no other operation may read qkv.
 func (g *Graph) Attention(qkv Value, a *Attention) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if qkv.cols != a.Cols() {
+	if qkv.cols() != a.Cols() {
 		return g.fail("attention: input has %d columns, %d query and %d key/value heads of %d need %d",
-			qkv.cols, a.Heads, a.KVHeads, a.HeadDim, a.Cols())
+			qkv.cols(), a.Heads, a.KVHeads, a.HeadDim, a.Cols())
 	}
-	width := a.Heads * a.HeadDim
-	op := &attentionOp{g: g, a: a,
-		rotated: g.dev.New(g.rows, a.Cols()), out: g.dev.New(g.rows, width), lse: g.dev.New(g.rows, a.Heads)}
-	op.operation = &operation{name: "attention", wrt: []bool{qkv.active}, run: op.forward}
-	op.diff = func(out, dout *gorgonia.Node) (gorgonia.Nodes, error) {
-		op.dqkv = g.dev.New(g.rows, a.Cols())
-		n, err := g.gradient(op.operation, a.Cols(), func(in []gorgonia.Value) (gorgonia.Value, error) {
-			op.backward(mat(in[0]), mat(in[1]))
-			return op.dqkv, nil
-		}, out, dout)
+	if qkv.result.readers > 0 {
+		return g.fail("attention: another operation reads its input, which is changed in place")
+	}
+	op := &attentionOp{g: g, a: a, qkv: qkv.result, lse: g.array(a.Heads)}
+	out := g.array(a.Heads * a.HeadDim)
+	out.kept, op.lse.kept = true, true
+	op.operation = &operation{name: "attention", out: []*result{out, op.lse}, readsInput: true, wrt: []bool{qkv.active}, run: op.forward}
+	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		dqkv, dout := g.array(a.Cols()), g.arrayOf(dy)
+		n, err := g.gradient(op.operation, &operation{run: func() error {
+			op.backward(dqkv.mat(), dout.mat())
+			return nil
+		}}, dqkv, dy)
 		return gorgonia.Nodes{n}, err
 	}
-	return g.record(op.operation, width, qkv.active, qkv.node)
+	v := g.record(op.operation, qkv.active, nil, qkv)
+	qkv.result.taken = true
+	return v
 }
 
 func (op *attentionOp) shape() compute.AttentionShape {
@@ -65,21 +68,20 @@ func (op *attentionOp) shape() compute.AttentionShape {
 		Scale: op.a.Scale, From: op.g.in.From}
 }
 
-func (op *attentionOp) forward(in []gorgonia.Value) (gorgonia.Value, error) {
-	dev, rotated := op.g.dev, compute.Of(op.rotated)
-	dev.Copy(rotated, mat(in[0]))
-	q, k, v := op.a.Split(rotated)
+func (op *attentionOp) forward() error {
+	dev := op.g.dev
+	q, k, v := op.a.Split(op.qkv.mat())
 	dev.Rotate(q, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, false)
 	dev.Rotate(k, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, false)
-	dev.Attention(compute.Of(op.out), compute.Of(op.lse), q, k, v, op.shape())
-	return op.out, nil
+	dev.Attention(op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
+	return nil
 }
 
-func (op *attentionOp) backward(out, dout compute.Mat) {
+func (op *attentionOp) backward(dqkv, dout compute.Mat) {
 	dev := op.g.dev
-	q, k, v := op.a.Split(compute.Of(op.rotated))
-	dq, dk, dv := op.a.Split(compute.Of(op.dqkv))
-	dev.AttentionGrad(dq, dk, dv, dout, out, compute.Of(op.lse), q, k, v, op.shape())
+	q, k, v := op.a.Split(op.qkv.mat())
+	dq, dk, dv := op.a.Split(dqkv)
+	dev.AttentionGrad(dq, dk, dv, dout, op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
 	dev.Rotate(dq, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, true)
 	dev.Rotate(dk, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, true)
 }

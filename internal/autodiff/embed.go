@@ -19,17 +19,18 @@ func (g *Graph) Embed(t *Table) Value {
 	}
 	trains := g.train && t.Param != nil
 	g.vocabulary = min(g.vocabulary, t.Weight.Out)
-	y := g.dev.New(g.rows, t.Weight.In)
-	op := &operation{name: "embed", wrt: []bool{trains}, run: func([]gorgonia.Value) (gorgonia.Value, error) {
-		g.dev.Embed(compute.Of(y), t.Weight, g.in.Tokens, 1)
-		return y, nil
+	y := g.array(t.Weight.In)
+	op := &operation{name: "embed", out: []*result{y}, wrt: []bool{trains}, run: func() error {
+		g.dev.Embed(y.mat(), t.Weight, g.in.Tokens, 1)
+		return nil
 	}}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		n, err := g.gradient(op, t.Weight.In, func(in []gorgonia.Value) (gorgonia.Value, error) {
-			g.dev.EmbedGrad(compute.Of(t.Param.Grad), mat(in[0]), g.in.Tokens, 1)
-			return in[0], nil
-		}, dy)
+		dout := g.arrayOf(dy)
+		n, err := g.gradient(op, &operation{run: func() error {
+			g.dev.EmbedGrad(compute.Of(t.Param.Grad), dout.mat(), g.in.Tokens, 1)
+			return nil
+		}}, nil, dy)
 		return gorgonia.Nodes{n}, err
 	}
-	return g.record(op, t.Weight.In, trains, g.handle(trains))
+	return g.record(op, trains, g.handle(trains))
 }

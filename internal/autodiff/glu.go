@@ -4,7 +4,6 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // GLU returns act(gate)·up of the packed columns gate | up (Shazeer 2020).
@@ -12,21 +11,22 @@ func (g *Graph) GLU(gateUp Value, act compute.Activation) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if gateUp.cols%2 != 0 {
-		return g.fail("gated activation: %d columns are not two halves", gateUp.cols)
+	if gateUp.cols()%2 != 0 {
+		return g.fail("gated activation: %d columns are not two halves", gateUp.cols())
 	}
-	y, dx := g.dev.New(g.rows, gateUp.cols/2), (*tensor.Dense)(nil)
-	op := &operation{name: "glu", wrt: []bool{gateUp.active}, run: func(in []gorgonia.Value) (gorgonia.Value, error) {
-		g.dev.GLU(compute.Of(y), mat(in[0]), act)
-		return y, nil
-	}}
+	y := g.array(gateUp.cols() / 2)
+	op := &operation{name: "glu", out: []*result{y}, readsInput: true, cheap: true, wrt: []bool{gateUp.active}}
+	op.run = func() error {
+		g.dev.GLU(y.mat(), gateUp.result.mat(), act)
+		return nil
+	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx = g.dev.New(g.rows, gateUp.cols)
-		n, err := g.gradient(op, gateUp.cols, func(in []gorgonia.Value) (gorgonia.Value, error) {
-			g.dev.GLUGrad(compute.Of(dx), mat(in[1]), mat(in[0]), act)
-			return dx, nil
-		}, gateUp.node, dy)
+		dx, dout := g.array(gateUp.cols()), g.arrayOf(dy)
+		n, err := g.gradient(op, &operation{run: func() error {
+			g.dev.GLUGrad(dx.mat(), dout.mat(), gateUp.result.mat(), act)
+			return nil
+		}}, dx, dy)
 		return gorgonia.Nodes{n}, err
 	}
-	return g.record(op, gateUp.cols/2, gateUp.active, gateUp.node)
+	return g.record(op, gateUp.active, nil, gateUp)
 }

@@ -23,17 +23,20 @@ type Inputs struct {
 
 // RowLoss is the loss of the supervised rows from ≤ i < to of Inputs.Rows: it
 // replaces their logits (to−from,V) by the gradient of the summed loss, and
-// returns the sum in nats.
+// returns the sum in nats. Rows of logits may lie apart, as their Stride says.
 type RowLoss func(dev compute.Device, logits compute.Mat, from, to int) (sum float64, err error)
 
 // Value is an array in the graph: N rows of some width. The zero Value comes
 // from operations that failed; Graph.Err says why.
 type Value struct {
-	node *gorgonia.Node
-	cols int
+	node   *gorgonia.Node
+	result *result
 	// active: a Param comes before this value, so its gradient is needed.
 	active bool
 }
+
+// cols is the width.
+func (v Value) cols() int { return v.result.cols }
 
 // Graph records operations. Its methods keep the first error, as bufio.Writer
 // does; after one, they do nothing.
@@ -43,18 +46,28 @@ type Graph struct {
 	vocabulary int // of the smallest embedding table
 	train      bool
 
-	graph   *gorgonia.ExprGraph
-	machine gorgonia.VM
-	handles gorgonia.Nodes
-	loss    *gorgonia.Node
-	lossSum float64
-	runErr  error // of the operation that ended the run
-	in      *Inputs
-	scratch map[string]*tensor.Dense
-	norms   map[*gorgonia.Node]*normOp // the first norm that reads a value: see Add
-	nextID  uint64
-	place   string
-	err     error
+	graph          *gorgonia.ExprGraph
+	machine        gorgonia.VM
+	handles        gorgonia.Nodes
+	loss           *gorgonia.Node
+	operations     []*operation // of the forward pass
+	results        map[*gorgonia.Node]*result
+	blocks         []*block
+	block          *block // under construction
+	differentiated bool
+	scratch        map[string]int
+	norms          map[*gorgonia.Node]*normOp // the first norm that reads a value: see Add
+	nextID         uint64
+	place          string
+	err            error
+
+	// Of the runs:
+	in        *Inputs
+	plan      *plan
+	temps     map[string]*tensor.Dense
+	lossSum   float64
+	lossValue *gorgonia.F32
+	runErr    error // of the operation that ended the run
 }
 
 // New makes an empty graph for inputs of n rows. With train, Run also computes
@@ -62,9 +75,11 @@ type Graph struct {
 func New(dev compute.Device, n int, train bool) *Graph {
 	g := &Graph{
 		dev: dev, rows: n, vocabulary: math.MaxInt, train: train, place: "model",
-		graph:   gorgonia.NewGraph(),
-		scratch: map[string]*tensor.Dense{},
-		norms:   map[*gorgonia.Node]*normOp{},
+		graph:     gorgonia.NewGraph(),
+		results:   map[*gorgonia.Node]*result{},
+		scratch:   map[string]int{},
+		norms:     map[*gorgonia.Node]*normOp{},
+		lossValue: new(gorgonia.F32),
 	}
 	if n < 1 {
 		g.fail("graph of %d rows", n)
@@ -86,6 +101,30 @@ func (g *Graph) fail(format string, args ...any) Value {
 	return Value{}
 }
 
+// block is a part of the forward pass from one value to another of which
+// everything between them can be computed again for the gradient.
+type block struct {
+	operations []*operation
+}
+
+// Block applies f, a part of the model that reads nothing but x and parameters,
+// a layer. Recompute says which blocks are computed again for the gradient.
+func (g *Graph) Block(x Value, f func(x Value) Value) Value {
+	if g.err != nil {
+		return Value{}
+	}
+	if g.block != nil {
+		return g.fail("block within a block")
+	}
+	g.block = &block{}
+	g.blocks = append(g.blocks, g.block)
+	defer func() { g.block = nil }()
+	return f(x)
+}
+
+// Blocks is how many blocks the graph has.
+func (g *Graph) Blocks() int { return len(g.blocks) }
+
 // handle makes the scalar node that stands for the parameters of one operation.
 func (g *Graph) handle(active bool) *gorgonia.Node {
 	g.nextID++
@@ -100,44 +139,95 @@ func (g *Graph) handle(active bool) *gorgonia.Node {
 // apply adds an operation that reads inputs to the graph, and gives it its number.
 func (g *Graph) apply(o *operation, inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	g.nextID++
-	o.g, o.id, o.place = g, g.nextID, g.place
+	o.g, o.id = g, g.nextID
 	for _, n := range inputs {
 		o.inputs = append(o.inputs, n.Type())
 	}
-	return gorgonia.ApplyOp(o, inputs...)
+	for _, r := range o.out {
+		if r.producer == nil {
+			r.producer = o
+		}
+	}
+	n, err := gorgonia.ApplyOp(o, inputs...)
+	if err == nil && len(o.shape) > 0 {
+		g.results[n] = o.out[0]
+	}
+	return n, err
 }
 
-// record is apply for a value of cols columns.
-func (g *Graph) record(o *operation, cols int, active bool, inputs ...*gorgonia.Node) Value {
+// array is a result of the graph's rows.
+func (g *Graph) array(cols int) *result { return &result{rows: g.rows, cols: cols} }
+
+// record adds an operation of the forward pass, which reads values and
+// parameters, if any.
+func (g *Graph) record(o *operation, active bool, parameters *gorgonia.Node, values ...Value) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	o.output = tensor.Shape{g.rows, cols}
-	n, err := g.apply(o, inputs...)
+	nodes := make(gorgonia.Nodes, 0, len(values)+1)
+	for _, v := range values {
+		if v.result.taken {
+			return g.fail("%s: its input is changed in place by another operation", o.name)
+		}
+		v.result.readers++
+		nodes = append(nodes, v.node)
+		o.in = append(o.in, v.result)
+	}
+	if parameters != nil {
+		nodes = append(nodes, parameters)
+	}
+	o.place, o.block = g.place, g.block
+	g.operations = append(g.operations, o)
+	if g.block != nil {
+		g.block.operations = append(g.block.operations, o)
+	}
+	if !o.scalar {
+		o.shape = tensor.Shape{g.rows, o.out[0].cols}
+	}
+	n, err := g.apply(o, nodes...)
 	if err != nil {
 		return g.fail("%s: %w", o.name, err)
 	}
-	return Value{node: n, cols: cols, active: active}
+	return Value{node: n, result: g.results[n], active: active}
 }
 
-// gradient adds the operation that computes the gradients of o: run gets the
-// values of inputs, and returns the gradient of the first input of o.
-func (g *Graph) gradient(o *operation, cols int, run func(in []gorgonia.Value) (gorgonia.Value, error), inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
-	place := g.place
-	g.place = o.place
-	defer func() { g.place = place }()
-	return g.apply(&operation{name: "gradient of " + o.name, output: tensor.Shape{g.rows, cols}, run: run}, inputs...)
-}
-
-// temp returns an uninitialised array of at least rows × cols that is free
-// between operations: one per name for the whole graph.
-func (g *Graph) temp(name string, rows, cols int) compute.Mat {
-	a := g.scratch[name]
-	if a == nil || a.Shape().TotalSize() < rows*cols {
-		a = g.dev.New(rows * cols)
-		g.scratch[name] = a
+// gradient adds the operation that computes the gradients of o from the arrays
+// of nodes: the gradient of its output, first, and what else it needs that is
+// no result of o. Its output is dx, the gradient of the first input of o, or
+// nothing but a scalar when dx is nil.
+func (g *Graph) gradient(o, gradient *operation, dx *result, nodes ...*gorgonia.Node) (*gorgonia.Node, error) {
+	gradient.name, gradient.place, gradient.block, gradient.gradientOf = "gradient of "+o.name, o.place, o.block, o
+	if dx != nil {
+		gradient.out, gradient.shape = []*result{dx}, tensor.Shape{dx.rows, dx.cols}
 	}
-	return compute.Mat{Array: a, Rows: rows, Cols: cols, Stride: cols}
+	for _, n := range nodes {
+		if !n.IsScalar() {
+			gradient.in = append(gradient.in, g.arrayOf(n))
+		}
+	}
+	return g.apply(gradient, nodes...)
+}
+
+// arrayOf is the array of a node. Where several operations read a value,
+// gorgonia sums its gradients, in arrays of its own.
+func (g *Graph) arrayOf(n *gorgonia.Node) *result {
+	r := g.results[n]
+	if r == nil {
+		r = &result{rows: n.Shape()[0], cols: n.Shape()[1]}
+		g.results[n] = r
+	}
+	return r
+}
+
+// reserve asks for scratch memory of rows × cols that operations share: one
+// array per name for the whole graph, free between operations.
+func (g *Graph) reserve(name string, rows, cols int) {
+	g.scratch[name] = max(g.scratch[name], rows*stride(cols))
+}
+
+// temp returns the reserved memory, uninitialised, as rows × cols.
+func (g *Graph) temp(name string, rows, cols int) compute.Mat {
+	return compute.Mat{Array: g.temps[name], Rows: rows, Cols: cols, Stride: stride(cols)}
 }
 
 // key is the dropout key of one operation in one run.
@@ -150,9 +240,3 @@ func mix(x uint64) uint64 {
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
 }
-
-// dense is the array of a graph value.
-func dense(v gorgonia.Value) *tensor.Dense { return v.(*tensor.Dense) }
-
-// mat is the whole array of a graph value.
-func mat(v gorgonia.Value) compute.Mat { return compute.Of(dense(v)) }

@@ -7,7 +7,6 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 )
 
 // headRows is how many rows' logits exist at a time.
@@ -18,10 +17,12 @@ const headRows = 256
 // together, and never holds the full logits.
 type headOp struct {
 	*operation
-	g     *Graph
-	table *Table
-	dx    *tensor.Dense
-	zeros compute.Mat // (headRows,D) at most
+	g        *Graph
+	table    *Table
+	x        *result
+	backward bool    // the gradient of something before the head is needed
+	trains   bool    // the table's is
+	dx       *result // of x, when backward
 }
 
 // Head ends the graph: the logits of the rows of x that Inputs.Rows names are
@@ -34,54 +35,36 @@ func (g *Graph) Head(x Value, t *Table) {
 		g.fail("head: the graph has one already")
 		return
 	}
-	if x.cols != t.Weight.In {
-		g.fail("head: input has %d columns, weight (%d, %d)", x.cols, t.Weight.Out, t.Weight.In)
+	if x.cols() != t.Weight.In {
+		g.fail("head: input has %d columns, weight (%d, %d)", x.cols(), t.Weight.Out, t.Weight.In)
 		return
 	}
 	trains := g.train && t.Param != nil
-	op := &headOp{g: g, table: t}
-	backward := g.train && (x.active || trains)
-	if backward {
-		op.dx = g.dev.New(g.rows, x.cols)
-		op.zeros = compute.Of(g.dev.New(min(g.rows, headRows), x.cols))
+	op := &headOp{g: g, table: t, x: x.result, backward: g.train && (x.active || trains), trains: trains}
+	op.operation = &operation{name: "loss", scalar: true, wrt: []bool{x.active, trains}, run: op.forward}
+	chunk := min(g.rows, headRows)
+	g.reserve("head rows", chunk, x.cols())
+	g.reserve("logits", chunk, t.Weight.Out)
+	if op.backward {
+		op.dx = g.array(x.cols())
+		op.out = []*result{op.dx}
+		g.reserve("head gradient", chunk, x.cols())
 	}
-	op.operation = &operation{name: "loss", output: tensor.ScalarShape(), wrt: []bool{x.active, trains}}
-	op.run = func(in []gorgonia.Value) (gorgonia.Value, error) {
-		sum, err := op.forward(mat(in[0]), backward, trains)
-		g.lossSum = sum
-		v := gorgonia.F32(sum)
-		return &v, err
-	}
-	op.diff = func(_, seed *gorgonia.Node) (gorgonia.Nodes, error) {
-		// The gradient was computed with the loss; the seed is 1.
-		n, err := g.gradient(op.operation, x.cols, func([]gorgonia.Value) (gorgonia.Value, error) {
-			return op.dx, nil
-		}, x.node, seed)
+	op.diff = func(loss, _ *gorgonia.Node) (gorgonia.Nodes, error) {
+		// The gradient was computed with the loss, whose own gradient is 1.
+		n, err := g.gradient(op.operation, &operation{run: func() error { return nil }}, op.dx, loss)
 		return gorgonia.Nodes{n, n}, err
 	}
-	n, err := g.apply(op.operation, x.node, g.handle(trains))
-	if err != nil {
-		g.fail("head: %w", err)
-	}
-	g.loss = n
+	g.loss = g.record(op.operation, x.active || trains, g.handle(trains), x).node
 }
 
-// clear sets dx to zeros. Scaling by zero would keep a NaN of the run before.
-func (op *headOp) clear() {
-	dx := compute.Of(op.dx)
-	for from := 0; from < dx.Rows; from += headRows {
-		to := min(from+headRows, dx.Rows)
-		op.g.dev.Copy(dx.RowRange(from, to), op.zeros.RowRange(0, to-from))
-	}
-}
-
-func (op *headOp) forward(x compute.Mat, backward, trains bool) (float64, error) {
-	g, dev := op.g, op.g.dev
+func (op *headOp) forward() error {
+	g, dev, x := op.g, op.g.dev, op.x.mat()
 	in := g.in
-	if backward {
-		op.clear()
+	if op.backward {
+		dev.Clear(op.dx.mat())
 	}
-	total := 0.0
+	g.lossSum = 0
 	for from := 0; from < len(in.Rows); from += headRows {
 		to := min(from+headRows, len(in.Rows))
 		rows := in.Rows[from:to]
@@ -91,20 +74,21 @@ func (op *headOp) forward(x compute.Mat, backward, trains bool) (float64, error)
 		dev.MatMul(logits, xs, op.table.Weight, 1, false)
 		sum, err := in.Loss(dev, logits, from, to)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if math.IsNaN(sum) || math.IsInf(sum, 0) {
-			return 0, fmt.Errorf("loss of supervised rows %d to %d is %v: %w", from, to-1, sum, ErrNotFinite)
+			return fmt.Errorf("loss of supervised rows %d to %d is %v: %w", from, to-1, sum, ErrNotFinite)
 		}
-		total += sum
-		if trains {
+		g.lossSum += sum
+		if op.trains {
 			dev.MatMulOuter(compute.Of(op.table.Param.Grad), logits, xs, 1, true)
 		}
-		if backward {
+		if op.backward {
 			dxs := g.temp("head gradient", to-from, x.Cols)
 			dev.MatMulGrad(dxs, logits, op.table.Weight, 1, false)
-			dev.Scatter(compute.Of(op.dx), dxs, rows)
+			dev.Scatter(op.dx.mat(), dxs, rows)
 		}
 	}
-	return total, nil
+	*g.lossValue = gorgonia.F32(g.lossSum)
+	return nil
 }

@@ -117,11 +117,10 @@ func (u *LoRA) forward(dev compute.Device, y, xa, x compute.Mat) {
 // linearOp is a Linear in a graph.
 type linearOp struct {
 	*operation
-	g   *Graph
-	l   *Linear
-	y   *tensor.Dense
-	dx  *tensor.Dense
-	xas []compute.Mat // x·Aᵀ of each part with an update, kept for the gradient
+	g    *Graph
+	l    *Linear
+	x, y *result
+	xas  []*result // x·Aᵀ of each part with an update, which the gradient reads
 }
 
 // Linear applies l to x.
@@ -129,41 +128,53 @@ func (g *Graph) Linear(x Value, l *Linear) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if err := l.check(x.cols); err != nil {
+	if err := l.check(x.cols()); err != nil {
 		return g.fail("linear: %w", err)
 	}
 	trains := g.train && l.trains()
-	op := &linearOp{g: g, l: l, y: g.dev.New(g.rows, l.Out()), xas: make([]compute.Mat, len(l.Parts))}
+	op := &linearOp{g: g, l: l, x: x.result, y: g.array(l.Out()), xas: make([]*result, len(l.Parts))}
+	op.operation = &operation{name: "linear", out: []*result{op.y}, readsInput: l.trains(), wrt: []bool{x.active, trains}, run: op.forward}
 	for i, p := range l.Parts {
-		if p.LoRA != nil {
-			op.xas[i] = compute.Of(g.dev.New(g.rows, p.LoRA.A.Value.Shape()[0]))
+		if p.LoRA == nil {
+			continue
+		}
+		op.xas[i] = g.array(p.LoRA.A.Value.Shape()[0])
+		op.xas[i].kept = true
+		op.out = append(op.out, op.xas[i])
+		if g.train {
+			g.reserve("dxa", g.rows, op.xas[i].cols)
+			if p.LoRA.Dropout > 0 {
+				g.reserve("dropped", g.rows, x.cols())
+			}
 		}
 	}
-	op.operation = &operation{name: "linear", wrt: []bool{x.active, trains}, run: op.forward}
-	handle := g.handle(trains)
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		op.dx = g.dev.New(g.rows, l.In())
-		n, err := g.gradient(op.operation, l.In(), func(in []gorgonia.Value) (gorgonia.Value, error) {
-			op.backward(mat(in[0]), mat(in[1]), x.active)
-			return op.dx, nil
-		}, x.node, dy)
+		var dx *result
+		if x.active {
+			dx = g.array(l.In())
+		}
+		dout := g.arrayOf(dy)
+		n, err := g.gradient(op.operation, &operation{run: func() error {
+			op.backward(dx, dout.mat())
+			return nil
+		}}, dx, dy)
 		return gorgonia.Nodes{n, n}, err
 	}
-	return g.record(op.operation, l.Out(), x.active || trains, x.node, handle)
+	return g.record(op.operation, x.active || trains, g.handle(trains), x)
 }
 
-func (op *linearOp) forward(in []gorgonia.Value) (gorgonia.Value, error) {
-	x, y, dev := mat(in[0]), compute.Of(op.y), op.g.dev
+func (op *linearOp) forward() error {
+	x, y, dev := op.x.mat(), op.y.mat(), op.g.dev
 	col := 0
 	for i, p := range op.l.Parts {
 		yp := y.ColRange(col, col+p.Weight.Out)
 		col += p.Weight.Out
 		p.base(dev, yp, x)
 		if p.LoRA != nil {
-			p.LoRA.forward(dev, yp, op.xas[i], op.dropped(x, i))
+			p.LoRA.forward(dev, yp, op.xas[i].mat(), op.dropped(x, i))
 		}
 	}
-	return op.y, nil
+	return nil
 }
 
 // dropped is x after the dropout of part i's update.
@@ -179,15 +190,19 @@ func (op *linearOp) dropped(x compute.Mat, i int) compute.Mat {
 
 func (op *linearOp) key(part int) uint64 { return op.g.key(op.id<<8 | uint64(part)) }
 
-// backward adds to the parameters' gradients, and sets dx when it is needed.
-func (op *linearOp) backward(x, dy compute.Mat, needDX bool) {
-	dev, dx := op.g.dev, compute.Of(op.dx)
+// backward adds to the parameters' gradients, and sets dx unless it is nil.
+func (op *linearOp) backward(result *result, dy compute.Mat) {
+	dev, needDX := op.g.dev, result != nil
+	var dx compute.Mat
+	if needDX {
+		dx = result.mat()
+	}
 	col := 0
 	for i, p := range op.l.Parts {
 		dyp := dy.ColRange(col, col+p.Weight.Out)
 		col += p.Weight.Out
 		if p.WeightParam != nil {
-			dev.MatMulOuter(compute.Of(p.WeightParam.Grad), dyp, x, 1, true)
+			dev.MatMulOuter(compute.Of(p.WeightParam.Grad), dyp, op.x.mat(), 1, true)
 		}
 		if p.BiasParam != nil {
 			dev.SumRows(compute.Of(p.BiasParam.Grad), dyp)
@@ -196,19 +211,19 @@ func (op *linearOp) backward(x, dy compute.Mat, needDX bool) {
 			dev.MatMulGrad(dx, dyp, p.Weight, 1, i > 0)
 		}
 		if p.LoRA != nil {
-			op.backwardLoRA(i, dx, x, dyp, needDX)
+			op.backwardLoRA(i, dx, dyp, needDX)
 		}
 	}
 }
 
 // backwardLoRA adds the gradients of part i's A and B, and its share of dx.
-func (op *linearOp) backwardLoRA(i int, dx, x, dy compute.Mat, needDX bool) {
+func (op *linearOp) backwardLoRA(i int, dx, dy compute.Mat, needDX bool) {
 	g, dev, u := op.g, op.g.dev, op.l.Parts[i].LoRA
-	xa := op.xas[i]
+	xa := op.xas[i].mat()
 	dev.MatMulOuter(compute.Of(u.B.Grad), dy, xa, u.Scale, true)
 	dxa := g.temp("dxa", xa.Rows, xa.Cols)
 	dev.MatMulGrad(dxa, dy, u.B.weight(), u.Scale, false)
-	dev.MatMulOuter(compute.Of(u.A.Grad), dxa, op.dropped(x, i), 1, true)
+	dev.MatMulOuter(compute.Of(u.A.Grad), dxa, op.dropped(op.x.mat(), i), 1, true)
 	switch {
 	case !needDX:
 	case u.Dropout == 0:

@@ -28,39 +28,43 @@ func (g *Graph) RMSNorm(x Value, gain *Gain, eps float32) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	if n := gain.Values.Shape().TotalSize(); n != x.cols {
-		return g.fail("norm: input has %d columns, gain %d", x.cols, n)
+	if n := gain.Values.Shape().TotalSize(); n != x.cols() {
+		return g.fail("norm: input has %d columns, gain %d", x.cols(), n)
 	}
 	trains := g.train && gain.Param != nil
-	y, dx := g.dev.New(g.rows, x.cols), (*tensor.Dense)(nil)
+	y := g.array(x.cols())
 	weights := compute.Of(gain.Values)
-	op := &normOp{operation: &operation{name: "rmsnorm", wrt: []bool{x.active, trains}}}
-	op.run = func(in []gorgonia.Value) (gorgonia.Value, error) {
-		g.dev.RMSNorm(compute.Of(y), mat(in[0]), weights, eps)
-		return y, nil
+	op := &normOp{operation: &operation{name: "rmsnorm", out: []*result{y}, readsInput: true, cheap: true, wrt: []bool{x.active, trains}}}
+	op.run = func() error {
+		g.dev.RMSNorm(y.mat(), x.result.mat(), weights, eps)
+		return nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx = g.dev.New(g.rows, x.cols)
-		inputs := gorgonia.Nodes{x.node, dy}
+		dx, dout := g.array(x.cols()), g.arrayOf(dy)
+		inputs, gradient := gorgonia.Nodes{dy}, &operation{}
+		var carry *result
 		if op.carry != nil {
 			inputs = append(inputs, op.carry)
+			carry = g.arrayOf(op.carry)
+			gradient.inPlace = carry
 		}
-		n, err := g.gradient(op.operation, x.cols, func(in []gorgonia.Value) (gorgonia.Value, error) {
+		gradient.run = func() error {
 			var dgain compute.Mat
 			if trains {
 				dgain = compute.Of(gain.Param.Grad)
 			}
-			if op.carry != nil {
-				g.dev.Copy(compute.Of(dx), mat(in[2]))
+			if carry != nil && dx.memory != carry.memory {
+				g.dev.Copy(dx.mat(), carry.mat())
 			}
-			g.dev.RMSNormGrad(compute.Of(dx), dgain, mat(in[1]), mat(in[0]), weights, eps, op.carry != nil)
-			return dx, nil
-		}, inputs...)
+			g.dev.RMSNormGrad(dx.mat(), dgain, dout.mat(), x.result.mat(), weights, eps, carry != nil)
+			return nil
+		}
+		n, err := g.gradient(op.operation, gradient, dx, inputs...)
 		return gorgonia.Nodes{n, n}, err
 	}
-	value := g.record(op.operation, x.cols, x.active || trains, x.node, g.handle(trains))
+	value := g.record(op.operation, x.active || trains, g.handle(trains), x)
 	op.node = value.node
-	if g.norms[x.node] == nil {
+	if g.err == nil && g.norms[x.node] == nil {
 		g.norms[x.node] = op
 	}
 	return value

@@ -12,7 +12,8 @@ import (
 )
 
 // operation is a fused operation in gorgonia's graph: it implements
-// gorgonia.Op and gorgonia.SDOp.
+// gorgonia.Op and gorgonia.SDOp. It is part of the forward pass, or the
+// gradient of one that is.
 type operation struct {
 	g     *Graph
 	name  string
@@ -20,10 +21,23 @@ type operation struct {
 	id    uint64 // unlike that of any other operation of the graph
 
 	inputs []hm.Type
-	output tensor.Shape // empty for a scalar
+	shape  tensor.Shape // of the output, empty for a scalar
+	scalar bool
+	in     []*result // arrays it reads, one for each input that is an array
+	out    []*result // arrays it computes, its output first
+	// run computes out from in.
+	run func() error
 
-	// run computes the output, which the operation owns.
-	run func(in []gorgonia.Value) (gorgonia.Value, error)
+	block *block // that it belongs to, nil outside of blocks
+	// readsInput: the gradient reads in. What it reads of out is marked there.
+	readsInput bool
+	// cheap: computing it again costs less than keeping its output.
+	cheap bool
+
+	// gradientOf is the forward operation of a gradient, else nil.
+	gradientOf *operation
+	// inPlace is an input whose memory the output takes over, if nothing reads it later.
+	inPlace *result
 	// wrt says which inputs have gradients.
 	wrt []bool
 	// diff returns the gradient nodes of the inputs, nil where wrt is false.
@@ -41,32 +55,47 @@ func (o *operation) Arity() int { return len(o.inputs) }
 // Type is the function type from the inputs to the output.
 func (o *operation) Type() hm.Type {
 	types := append([]hm.Type(nil), o.inputs...)
-	if len(o.output) == 0 {
+	if len(o.shape) == 0 {
 		return hm.NewFnType(append(types, scalarType)...)
 	}
 	return hm.NewFnType(append(types, matrixType)...)
 }
 
 // InferShape returns the output's shape, fixed when the operation was made.
-func (o *operation) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.output, nil }
+func (o *operation) InferShape(...gorgonia.DimSizer) (tensor.Shape, error) { return o.shape, nil }
 
-// Do runs the operation.
+// Do runs the operation, and before the first gradient of a block what must be
+// computed again of the block.
 func (o *operation) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
-	v, err := o.run(in)
-	if err != nil {
+	if err := o.do(in); err != nil {
 		o.g.runErr = fmt.Errorf("%s: %s: %w", o.place, o.name, err)
 		return nil, o.g.runErr
 	}
-	return v, nil
+	if len(o.shape) == 0 {
+		return o.g.lossValue, nil
+	}
+	return o.out[0].memory, nil
 }
 
-// ReturnsPtr: the output is a pointer into memory that the operation owns.
+func (o *operation) do(in []gorgonia.Value) error {
+	if err := o.g.plan.begin(o); err != nil {
+		return err
+	}
+	for i, r := range o.in {
+		if r.producer == nil {
+			r.memory = in[i].(*tensor.Dense)
+		}
+	}
+	return o.run()
+}
+
+// ReturnsPtr: the output is a pointer into memory that the graph owns.
 func (o *operation) ReturnsPtr() bool { return true }
 
 // CallsExtern is false: with true gorgonia would allocate an output as well.
 func (o *operation) CallsExtern() bool { return false }
 
-// OverwritesInput returns -1: no input is overwritten.
+// OverwritesInput returns -1: gorgonia need not know of what changes in place.
 func (o *operation) OverwritesInput() int { return -1 }
 
 // WriteHash writes the operation's own number, see the package comment.

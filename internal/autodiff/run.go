@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
 // ErrNotFinite is wrapped by the error of a run whose loss is NaN or infinite.
@@ -23,11 +24,11 @@ func (g *Graph) Run(in Inputs) (float64, error) {
 		return 0, err
 	}
 	if g.machine == nil {
-		if err := g.compile(); err != nil {
+		if err := g.prepare(); err != nil {
 			return 0, err
 		}
 	}
-	g.in, g.runErr = &in, nil
+	g.in, g.runErr, g.plan.next = &in, nil, 0
 	defer func() { g.in = nil }()
 	g.machine.Reset()
 	err := g.machine.RunAll()
@@ -40,19 +41,101 @@ func (g *Graph) Run(in Inputs) (float64, error) {
 	return g.lossSum, nil
 }
 
-// compile differentiates the loss, when training, and makes the machine.
-func (g *Graph) compile() error {
+// Recompute makes the first blocks of the graph, so many of them, compute
+// their part of the forward pass again when their gradients need it, instead of
+// keeping it in memory: a graph that recomputes all blocks keeps little more than one
+// array for each. Results are the same bits. It must be called before the first Run.
+func (g *Graph) Recompute(blocks int) error {
+	switch {
+	case g.err != nil:
+		return g.err
+	case g.machine != nil:
+		return errors.New("recompute: the graph has been run")
+	case blocks < 0 || blocks > len(g.blocks):
+		return fmt.Errorf("recompute: %d of %d blocks", blocks, len(g.blocks))
+	}
+	if err := g.differentiate(); err != nil {
+		return err
+	}
+	p, err := g.makePlan(blocks)
+	g.plan = p
+	return err
+}
+
+// FitMemory recomputes as few blocks as make the graph's arrays take at most
+// budget bytes, and returns how many. The error of a budget that is too small
+// says what the least is.
+func (g *Graph) FitMemory(budget int) (recomputed int, err error) {
+	for n := 0; ; n++ {
+		if err := g.Recompute(n); err != nil {
+			return 0, err
+		}
+		bytes, err := g.Bytes()
+		if err != nil {
+			return 0, err
+		}
+		if bytes <= budget {
+			return n, nil
+		}
+		if n == len(g.blocks) {
+			return 0, fmt.Errorf("activations and gradients of %d rows take at least %d MB, %d MB are left for them", g.rows, bytes>>20, max(0, budget)>>20)
+		}
+	}
+}
+
+// Bytes is the memory that the graph's arrays take, in bytes, apart from the parameters.
+func (g *Graph) Bytes() (int, error) {
+	if g.plan == nil {
+		if err := g.Recompute(0); err != nil {
+			return 0, err
+		}
+	}
+	values := g.plan.values()
+	for _, n := range g.scratch {
+		values += n
+	}
+	return 4 * values, nil
+}
+
+// differentiate adds the gradients to the graph, when training, once.
+func (g *Graph) differentiate() error {
 	if g.loss == nil {
 		return errors.New("graph without a head")
 	}
-	if g.train {
-		if len(g.handles) == 0 {
-			return errors.New("nothing to train: every weight is frozen")
+	if !g.train || g.differentiated {
+		return nil
+	}
+	if len(g.handles) == 0 {
+		return errors.New("nothing to train: every weight is frozen")
+	}
+	g.differentiated = true
+	seed := gorgonia.NewScalar(g.graph, gorgonia.Float32, gorgonia.WithValue(float32(1)), gorgonia.WithName("seed"))
+	if _, err := gorgonia.Backpropagate(gorgonia.Nodes{g.loss}, gorgonia.Nodes{seed}, g.handles); err != nil {
+		return fmt.Errorf("differentiate: %w", err)
+	}
+	return nil
+}
+
+// prepare allocates the arrays and makes the machine.
+func (g *Graph) prepare() error {
+	if g.plan == nil {
+		if err := g.Recompute(0); err != nil {
+			return err
 		}
-		seed := gorgonia.NewScalar(g.graph, gorgonia.Float32, gorgonia.WithValue(float32(1)), gorgonia.WithName("seed"))
-		if _, err := gorgonia.Backpropagate(gorgonia.Nodes{g.loss}, gorgonia.Nodes{seed}, g.handles); err != nil {
-			return fmt.Errorf("differentiate: %w", err)
+	}
+	for _, b := range g.plan.buffers {
+		memory := g.dev.New(b.rows, b.stride)
+		for _, u := range b.users {
+			if u.again {
+				u.result.backward = memory
+			} else {
+				u.result.forward = memory
+			}
 		}
+	}
+	g.temps = map[string]*tensor.Dense{}
+	for name, n := range g.scratch {
+		g.temps[name] = g.dev.New(n)
 	}
 	machine := gorgonia.NewTapeMachine(g.graph)
 	// The machine and the graph refer to each other, and a cycle with a

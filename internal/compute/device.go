@@ -68,6 +68,8 @@ type Device interface {
 	SumRows(y, x Mat)
 	// Scale multiplies x by s.
 	Scale(x Mat, s float32)
+	// Clear sets x to zeros, whatever it was.
+	Clear(x Mat)
 	// Copy sets y to x.
 	Copy(y, x Mat)
 	// Gather sets row i of y (n,C) to row rows[i] of x.

@@ -214,3 +214,6 @@ func (e *eager) Add(x, branch compute.Mat) compute.Mat {
 
 // Dropout does nothing: a Decoder does not train.
 func (e *eager) Dropout(x compute.Mat, _ float32) compute.Mat { return x }
+
+// Block is f(x).
+func (e *eager) Block(x compute.Mat, f func(x compute.Mat) compute.Mat) compute.Mat { return f(x) }

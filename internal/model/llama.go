@@ -11,6 +11,8 @@ import (
 // a graph when training, an array when decoding.
 type ops[V any] interface {
 	At(place string)
+	// Block is f(x), a layer, which may be computed again for its gradient.
+	Block(x V, f func(x V) V) V
 	Embed(t *autodiff.Table) V
 	RMSNorm(x V, gain *autodiff.Gain, eps float32) V
 	Linear(x V, l *autodiff.Linear) V
@@ -28,12 +30,14 @@ func hidden[V any](o ops[V], m *Model, dropout float32) V {
 	o.At("embedding")
 	x := o.Dropout(o.Embed(m.Embed), dropout)
 	for i, l := range m.Layers {
-		o.At(fmt.Sprintf("layer %d attention", i))
-		a := o.Attention(o.Linear(o.RMSNorm(x, l.AttentionNorm, eps), l.QKV), m.attention)
-		x = o.Add(x, o.Dropout(o.Linear(a, l.Output), dropout))
-		o.At(fmt.Sprintf("layer %d mlp", i))
-		f := o.GLU(o.Linear(o.RMSNorm(x, l.MLPNorm, eps), l.GateUp), m.activation)
-		x = o.Add(x, o.Dropout(o.Linear(f, l.Down), dropout))
+		x = o.Block(x, func(x V) V {
+			o.At(fmt.Sprintf("layer %d attention", i))
+			a := o.Attention(o.Linear(o.RMSNorm(x, l.AttentionNorm, eps), l.QKV), m.attention)
+			x = o.Add(x, o.Dropout(o.Linear(a, l.Output), dropout))
+			o.At(fmt.Sprintf("layer %d mlp", i))
+			f := o.GLU(o.Linear(o.RMSNorm(x, l.MLPNorm, eps), l.GateUp), m.activation)
+			return o.Add(x, o.Dropout(o.Linear(f, l.Down), dropout))
+		})
 	}
 	o.At("head")
 	return o.RMSNorm(x, m.Norm, eps)

@@ -67,6 +67,16 @@ func (d *Device) Scale(x compute.Mat, s float32) {
 	})
 }
 
+// Clear sets x to zeros, whatever it was.
+func (d *Device) Clear(x compute.Mat) {
+	v := viewOf("Clear", x)
+	d.eachRows(v.rows, v.cols, func(from, to int) {
+		for i := from; i < to; i++ {
+			clear(v.row(i))
+		}
+	})
+}
+
 // Copy sets y to x.
 func (d *Device) Copy(y, x compute.Mat) {
 	vy, vx := viewOf("Copy y", y), viewOf("Copy x", x)

@@ -1,0 +1,47 @@
+package autodiff
+
+import (
+	"github.com/retort-ml/retort/internal/compute"
+
+	"gorgonia.org/tensor"
+)
+
+// result is an array that an operation computes: N rows of some width. Its
+// memory is what the plan gives it, see plan.go.
+type result struct {
+	rows, cols int
+	producer   *operation // nil for an array that gorgonia made, a sum of gradients
+	// kept: a gradient reads it, so it must outlive the forward pass or be computed again.
+	kept bool
+	// taken: the operation that reads it changes it in place, and must be the only one.
+	taken   bool
+	readers int
+
+	memory            *tensor.Dense // (rows, stride), now
+	forward, backward *tensor.Dense // in the forward pass; when it is computed again
+}
+
+// shape is what a result needs of memory.
+type shape struct{ rows, stride int }
+
+func (r *result) shape() shape { return shape{r.rows, stride(r.cols)} }
+
+// mat is the array, while its memory is its own.
+func (r *result) mat() compute.Mat {
+	return compute.Mat{Array: r.memory, Rows: r.rows, Cols: r.cols, Stride: stride(r.cols)}
+}
+
+// stride is the distance of rows of that width. Wide rows begin at cache
+// lines, and never a large power of two apart: rows of one tile would share
+// the few places that the cache has for such addresses.
+func stride(cols int) int {
+	const line = 16 // values
+	if cols <= 4*line {
+		return cols
+	}
+	lines := (cols + line - 1) / line
+	if lines%8 == 0 {
+		lines++
+	}
+	return lines * line
+}
