@@ -11,7 +11,8 @@ import (
 // Encode sets dst to src in format f, the inverse of compute.Dequantize up to
 // rounding. A value that is no number, or past what f can hold, is an error
 // that gives its index. It panics when the lengths do not fit or are not whole
-// blocks, and for BF16, which no file of this package holds.
+// blocks, and for formats that it does not make: Q5_0, Q4_K, Q6_K, and NF4,
+// which Convert makes of whole matrices.
 func Encode(f compute.Format, dst []byte, src []float32) error {
 	block := f.BlockValues()
 	if len(src)%block != 0 || len(dst) != f.RowBytes(len(src)) {
@@ -34,6 +35,14 @@ func Encode(f compute.Format, dst []byte, src []float32) error {
 				return tooLarge(f, src, i, 1)
 			}
 			binary.LittleEndian.PutUint16(dst[2*i:], h)
+		}
+	case compute.BF16:
+		for i, v := range src {
+			b := compute.F32ToBF16(v)
+			if b&0x7f80 == 0x7f80 {
+				return tooLarge(f, src, i, 1)
+			}
+			binary.LittleEndian.PutUint16(dst[2*i:], b)
 		}
 	case compute.Q8_0:
 		for i := 0; i < len(src)/block; i++ {

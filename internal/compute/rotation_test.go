@@ -44,7 +44,7 @@ func TestRotationMayBeShared(t *testing.T) {
 	var wait sync.WaitGroup
 	for n := range 8 {
 		wait.Go(func() {
-			if table := r.Table(100 * n); table[2] != float32(math.Cos(1)) {
+			if table := r.Table(100*n + 2); table[2] != float32(math.Cos(1)) {
 				t.Errorf("position 1: %v", table[2])
 			}
 		})

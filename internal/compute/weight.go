@@ -18,6 +18,7 @@ type Weight struct {
 	Format  Format
 	Out, In int
 	data    []byte        // Out rows, each RowBytes(In) long; nil for a shared array
+	nf4     *NF4Data      // of an NF4 weight, whose Codes data is
 	array   *tensor.Dense // (Out,In); nil for a frozen weight
 
 	once   sync.Once // guards floats
@@ -26,11 +27,18 @@ type Weight struct {
 
 // NewWeight returns a frozen Weight of out rows of in values over data, which
 // it keeps and which must not change. The length of data must fit exactly; in
-// must be a whole number of the format's blocks.
+// must be a whole number of the format's blocks. NF4 has NewNF4Weight.
 func NewWeight(f Format, out, in int, data []byte) (*Weight, error) {
 	if f >= formats {
 		return nil, fmt.Errorf("weight (%d, %d): unknown format %s", out, in, f)
 	}
+	if f == NF4 {
+		return nil, fmt.Errorf("weight %s (%d, %d): its values need scales beside them", f, out, in)
+	}
+	return newWeight(f, out, in, data)
+}
+
+func newWeight(f Format, out, in int, data []byte) (*Weight, error) {
 	if out < 1 || in < 1 {
 		return nil, fmt.Errorf("weight %s (%d, %d): both sizes must be at least 1", f, out, in)
 	}
@@ -61,18 +69,26 @@ func SharedF32(array *tensor.Dense) *Weight {
 }
 
 // Data returns the stored bytes of a frozen weight, which must not be changed,
-// and nil for one that shares an array.
+// and nil for one that shares an array. Those of an NF4 weight are its Codes.
 func (w *Weight) Data() []byte { return w.data }
 
 // Array returns the array (Out,In) that w shares, and nil for a frozen weight.
 func (w *Weight) Array() *tensor.Dense { return w.array }
 
+// NF4 returns the parts of an NF4 weight, which must not be changed, and nil
+// for other formats.
+func (w *Weight) NF4() *NF4Data { return w.nf4 }
+
 // Bytes returns how much memory or file the values take.
 func (w *Weight) Bytes() int {
-	if w.array != nil {
+	switch {
+	case w.array != nil:
 		return 4 * w.Out * w.In
+	case w.nf4 != nil:
+		return w.nf4.bytes()
+	default:
+		return len(w.data)
 	}
-	return len(w.data)
 }
 
 // Floats returns the values (Out·In) of an F32 weight, row by row: the shared
@@ -93,15 +109,31 @@ func (w *Weight) Floats() []float32 {
 // Row sets dst (In) to row i, dequantized. This is what each format means;
 // faster code must agree with it. It panics when the row or dst does not fit.
 func (w *Weight) Row(dst []float32, i int) {
-	if i < 0 || i >= w.Out || len(dst) != w.In {
+	if len(dst) != w.In {
 		panic(fmt.Sprintf("compute: row %d of a (%d, %d) weight into %d values", i, w.Out, w.In, len(dst)))
 	}
-	if w.Format == F32 {
-		copy(dst, w.Floats()[i*w.In:])
-		return
+	w.Part(dst, i, 0)
+}
+
+// Part sets dst to the values of row i that begin at from, dequantized. Both
+// from and the length of dst must be multiples of 32 if the format is
+// quantized. It panics when they are not, or when the part is outside the matrix.
+func (w *Weight) Part(dst []float32, i, from int) {
+	group := min(groupValues, w.Format.BlockValues())
+	if i < 0 || i >= w.Out || from < 0 || from > w.In || len(dst) > w.In-from || from%group != 0 || len(dst)%group != 0 {
+		panic(fmt.Sprintf("compute: %d values from %d of row %d of a (%d, %d) %s weight", len(dst), from, i, w.Out, w.In, w.Format))
 	}
-	size := w.Format.RowBytes(w.In)
-	Dequantize(w.Format, dst, w.data[i*size:(i+1)*size])
+	switch {
+	case w.Format == F32:
+		copy(dst, w.Floats()[i*w.In+from:])
+	case w.Format == NF4:
+		w.nf4.dequantize(dst, i*w.In+from)
+	case group == 1:
+		first := w.Format.RowBytes(i*w.In + from)
+		Dequantize(w.Format, dst, w.data[first:first+w.Format.RowBytes(len(dst))])
+	default:
+		dequantizeGroups(w.Format, dst, w.data[i*w.Format.RowBytes(w.In):], from/groupValues)
+	}
 }
 
 // asFloats reads little-endian float32 values, in place if possible.

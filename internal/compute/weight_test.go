@@ -24,10 +24,14 @@ func TestNewWeightChecksItsData(t *testing.T) {
 		{"BF16", compute.BF16, 2, 3, 12, ""},
 		{"Q8_0", compute.Q8_0, 2, 64, 136, ""},
 		{"Q4_0", compute.Q4_0, 2, 64, 72, ""},
+		{"Q5_0", compute.Q5_0, 2, 64, 88, ""},
+		{"Q4_K", compute.Q4_K, 2, 512, 576, ""},
+		{"Q6_K", compute.Q6_K, 2, 512, 840, ""},
 		{"a byte short", compute.F32, 2, 3, 23, "23 bytes, want 2 rows of 12 bytes"},
 		{"a row more", compute.F32, 2, 3, 36, "36 bytes, want 2 rows of 12 bytes"},
 		{"less than a row", compute.Q8_0, 1, 64, 67, "do not hold one row"},
 		{"part of a block", compute.Q4_0, 1, 33, 18, "not whole blocks of 32"},
+		{"part of a large block", compute.Q6_K, 1, 288, 210, "not whole blocks of 256"},
 		{"no rows", compute.F32, 0, 3, 0, "at least 1"},
 		{"no columns", compute.F32, 3, 0, 0, "at least 1"},
 		{"negative", compute.F32, -1, -1, 4, "at least 1"},
@@ -130,15 +134,16 @@ func TestSharedF32(t *testing.T) {
 }
 
 func TestParseFormat(t *testing.T) {
-	for _, f := range []compute.Format{compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0} {
+	for _, f := range []compute.Format{compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0,
+		compute.Q5_0, compute.Q4_K, compute.Q6_K, compute.NF4} {
 		for _, name := range []string{f.String(), strings.ToLower(f.String())} {
 			if got, err := compute.ParseFormat(name); got != f || err != nil {
 				t.Errorf("%q: %v, %v", name, got, err)
 			}
 		}
 	}
-	if _, err := compute.ParseFormat("Q5_0"); err == nil || !strings.Contains(err.Error(), `"Q5_0"`) || !strings.Contains(err.Error(), "Q8_0") {
-		t.Errorf("Q5_0: %v", err)
+	if _, err := compute.ParseFormat("Q5_1"); err == nil || !strings.Contains(err.Error(), `"Q5_1"`) || !strings.Contains(err.Error(), "Q8_0") {
+		t.Errorf("Q5_1: %v", err)
 	}
 }
 

@@ -51,6 +51,7 @@ type ggufWeights struct {
 
 var ggufFormats = map[gguf.TensorType]compute.Format{
 	gguf.F32: compute.F32, gguf.F16: compute.F16, gguf.BF16: compute.BF16, gguf.Q8_0: compute.Q8_0, gguf.Q4_0: compute.Q4_0,
+	gguf.Q5_0: compute.Q5_0, gguf.Q4_K: compute.Q4_K, gguf.Q6_K: compute.Q6_K,
 }
 
 func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) {
@@ -95,7 +96,7 @@ func (g *ggufWeights) stored(name string, dims ...int) (*compute.Weight, error) 
 	}
 	format, ok := ggufFormats[t.Type]
 	if !ok {
-		return nil, fmt.Errorf("tensor %s has type %s: supported are F32, F16, BF16, Q8_0 and Q4_0", name, t.Type)
+		return nil, fmt.Errorf("tensor %s has type %s: supported are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K and Q6_K", name, t.Type)
 	}
 	data, err := g.f.Bytes(name)
 	if err != nil {

@@ -305,8 +305,8 @@ func TestLoadGGUFRefusesTensors(t *testing.T) {
 		{"half of the biases", func(f *ggufFile) { f.tensor("blk.0.attn_q.bias", make([]float32, 64), 64) }, "tensor blk.0.attn_k.bias is missing"},
 		{"scaled positions", func(f *ggufFile) { f.tensor("rope_freqs.weight", make([]float32, 8), 8) },
 			"tensor rope_freqs.weight: scaled rotary positions are not supported"},
-		{"format", func(f *ggufFile) { f.typed("blk.2.attn_v.weight", gguf.Q5_0, make([]byte, 22*2*32), 64, 32) },
-			"tensor blk.2.attn_v.weight has type Q5_0: supported are F32, F16, BF16, Q8_0 and Q4_0"},
+		{"format", func(f *ggufFile) { f.typed("blk.2.attn_v.weight", gguf.Q5_1, make([]byte, 24*2*32), 64, 32) },
+			"tensor blk.2.attn_v.weight has type Q5_1: supported are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K and Q6_K"},
 		{"format of a vector", func(f *ggufFile) { f.typed("output_norm.weight", gguf.F64, make([]byte, 8*64), 64) }, "tensor output_norm.weight has type F64"},
 	}
 	m := load(t, "llama-gqa")

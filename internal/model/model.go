@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"math/rand/v2"
 
@@ -177,6 +178,19 @@ func (m *Model) modules() []module {
 			module{p + "mlp.down_proj", l.Down.Parts[0]})
 	}
 	return list
+}
+
+// Linears returns the linear layers, except the head, in the model's order, with
+// their matrices' Hugging Face names: model.layers.0.self_attn.q_proj.weight.
+// Who changes them must do it before a Graph or a Decoder is made.
+func (m *Model) Linears() iter.Seq2[string, *autodiff.Part] {
+	return func(yield func(string, *autodiff.Part) bool) {
+		for _, mod := range m.modules() {
+			if !yield(mod.name+".weight", mod.part) {
+				return
+			}
+		}
+	}
 }
 
 // norm is a gain of the model by its Hugging Face path, without ".weight".

@@ -1898,7 +1898,7 @@ loop:
 	RET
 
 // func f16AVX2(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, F16C
+// Requires: AVX, F16C, MMX+
 TEXT ·f16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -1906,23 +1906,24 @@ TEXT ·f16AVX2(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
-	VCVTPH2PS (SI), Y0
-	VMOVUPS   Y0, (DI)
-	VCVTPH2PS 16(SI), Y0
-	VMOVUPS   Y0, 32(DI)
-	VCVTPH2PS 32(SI), Y0
-	VMOVUPS   Y0, 64(DI)
-	VCVTPH2PS 48(SI), Y0
-	VMOVUPS   Y0, 96(DI)
-	ADDQ      DX, SI
-	ADDQ      $0x00000080, DI
-	DECQ      CX
-	JNE       loop
+	PREFETCHT0 (SI)(DX*8)
+	VCVTPH2PS  (SI), Y0
+	VMOVUPS    Y0, (DI)
+	VCVTPH2PS  16(SI), Y0
+	VMOVUPS    Y0, 32(DI)
+	VCVTPH2PS  32(SI), Y0
+	VMOVUPS    Y0, 64(DI)
+	VCVTPH2PS  48(SI), Y0
+	VMOVUPS    Y0, 96(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
 	VZEROUPPER
 	RET
 
 // func bf16AVX2(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX2
+// Requires: AVX, AVX2, MMX+
 TEXT ·bf16AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -1930,27 +1931,28 @@ TEXT ·bf16AVX2(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
-	VPMOVZXWD (SI), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, (DI)
-	VPMOVZXWD 16(SI), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 32(DI)
-	VPMOVZXWD 32(SI), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 64(DI)
-	VPMOVZXWD 48(SI), Y0
-	VPSLLD    $0x10, Y0, Y0
-	VMOVUPS   Y0, 96(DI)
-	ADDQ      DX, SI
-	ADDQ      $0x00000080, DI
-	DECQ      CX
-	JNE       loop
+	PREFETCHT0 (SI)(DX*8)
+	VPMOVZXWD  (SI), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, (DI)
+	VPMOVZXWD  16(SI), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 32(DI)
+	VPMOVZXWD  32(SI), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 64(DI)
+	VPMOVZXWD  48(SI), Y0
+	VPSLLD     $0x10, Y0, Y0
+	VMOVUPS    Y0, 96(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
 	VZEROUPPER
 	RET
 
 // func q8AVX2(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·q8AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -1958,6 +1960,7 @@ TEXT ·q8AVX2(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
+	PREFETCHT0   (SI)(DX*8)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Y1
@@ -1985,7 +1988,7 @@ loop:
 	RET
 
 // func q4AVX2(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX2, F16C
+// Requires: AVX, AVX2, F16C, MMX+
 TEXT ·q4AVX2(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -1993,6 +1996,7 @@ TEXT ·q4AVX2(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
+	PREFETCHT0   (SI)(DX*8)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Y1
@@ -2021,6 +2025,385 @@ loop:
 	VMULPS       Y1, Y0, Y0
 	VMOVUPS      Y0, 96(DI)
 	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA threeAVX2<>+0(SB)/4, $0x00000003
+DATA threeAVX2<>+4(SB)/4, $0x00000003
+DATA threeAVX2<>+8(SB)/4, $0x00000003
+DATA threeAVX2<>+12(SB)/4, $0x00000003
+DATA threeAVX2<>+16(SB)/4, $0x00000003
+DATA threeAVX2<>+20(SB)/4, $0x00000003
+DATA threeAVX2<>+24(SB)/4, $0x00000003
+DATA threeAVX2<>+28(SB)/4, $0x00000003
+GLOBL threeAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA sixteenAVX2<>+0(SB)/4, $0x00000010
+DATA sixteenAVX2<>+4(SB)/4, $0x00000010
+DATA sixteenAVX2<>+8(SB)/4, $0x00000010
+DATA sixteenAVX2<>+12(SB)/4, $0x00000010
+DATA sixteenAVX2<>+16(SB)/4, $0x00000010
+DATA sixteenAVX2<>+20(SB)/4, $0x00000010
+DATA sixteenAVX2<>+24(SB)/4, $0x00000010
+DATA sixteenAVX2<>+28(SB)/4, $0x00000010
+GLOBL sixteenAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA thirtyTwoAVX2<>+0(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+4(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+8(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+12(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+16(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+20(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+24(SB)/4, $0x00000020
+DATA thirtyTwoAVX2<>+28(SB)/4, $0x00000020
+GLOBL thirtyTwoAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA bitsAVX2<>+0(SB)/4, $0x00000001
+DATA bitsAVX2<>+4(SB)/4, $0x00000002
+DATA bitsAVX2<>+8(SB)/4, $0x00000004
+DATA bitsAVX2<>+12(SB)/4, $0x00000008
+DATA bitsAVX2<>+16(SB)/4, $0x00000010
+DATA bitsAVX2<>+20(SB)/4, $0x00000020
+DATA bitsAVX2<>+24(SB)/4, $0x00000040
+DATA bitsAVX2<>+28(SB)/4, $0x00000080
+GLOBL bitsAVX2<>(SB), RODATA|NOPTR, $32
+
+// func f32AVX2(dst *float32, src *byte, n int, stride int)
+// Requires: AVX, MMX+
+TEXT ·f32AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ stride+24(FP), DX
+
+loop:
+	PREFETCHT0 (SI)(DX*8)
+	VMOVUPS    (SI), Y0
+	VMOVUPS    Y0, (DI)
+	VMOVUPS    32(SI), Y0
+	VMOVUPS    Y0, 32(DI)
+	VMOVUPS    64(SI), Y0
+	VMOVUPS    Y0, 64(DI)
+	VMOVUPS    96(SI), Y0
+	VMOVUPS    Y0, 96(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
+	VZEROUPPER
+	RET
+
+// func q5AVX2(dst *float32, src *byte, n int, stride int)
+// Requires: AVX, AVX2, F16C, MMX+
+TEXT ·q5AVX2(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ stride+24(FP), DX
+
+loop:
+	PREFETCHT0   (SI)(DX*8)
+	VPBROADCASTW (SI), X1
+	VCVTPH2PS    X1, X1
+	VBROADCASTSS X1, Y1
+	VPMOVZXBD    6(SI), Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPBROADCASTB 2(SI), Y2
+	VPAND        bitsAVX2<>+0(SB), Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VPAND        sixteenAVX2<>+0(SB), Y2, Y2
+	VPSUBD       Y2, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMOVZXBD    14(SI), Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPBROADCASTB 3(SI), Y2
+	VPAND        bitsAVX2<>+0(SB), Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VPAND        sixteenAVX2<>+0(SB), Y2, Y2
+	VPSUBD       Y2, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(DI)
+	VPMOVZXBD    6(SI), Y0
+	VPSRLD       $0x04, Y0, Y0
+	VPBROADCASTB 4(SI), Y2
+	VPAND        bitsAVX2<>+0(SB), Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VPAND        sixteenAVX2<>+0(SB), Y2, Y2
+	VPSUBD       Y2, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 64(DI)
+	VPMOVZXBD    14(SI), Y0
+	VPSRLD       $0x04, Y0, Y0
+	VPBROADCASTB 5(SI), Y2
+	VPAND        bitsAVX2<>+0(SB), Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VPCMPEQD     Y3, Y2, Y2
+	VPAND        sixteenAVX2<>+0(SB), Y2, Y2
+	VPSUBD       Y2, Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 96(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func q4KAVX2(dst *float32, src *byte, n int, stride int, group int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q4KAVX2(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  stride+24(FP), DX
+	MOVQ  group+32(FP), R8
+	MOVQ  R8, R9
+	ANDQ  $0x03, R9
+	MOVQ  R8, R10
+	SHRQ  $0x01, R10
+	SHLQ  $0x05, R10
+	MOVQ  R8, AX
+	ANDQ  $0x01, AX
+	SHLQ  $0x02, AX
+	VMOVQ AX, X5
+
+loop:
+	MOVBLZX 4(SI)(R9*1), AX
+	MOVBLZX 8(SI)(R9*1), BX
+	CMPQ    R8, $0x04
+	JGE     second
+	ANDL    $0x3f, AX
+	ANDL    $0x3f, BX
+	JMP     scaled
+
+second:
+	MOVBLZX 12(SI)(R9*1), R11
+	SHRL    $0x06, AX
+	SHLL    $0x04, AX
+	SHRL    $0x06, BX
+	SHLL    $0x04, BX
+	MOVL    R11, R12
+	ANDL    $0x0f, R12
+	ORL     R12, AX
+	SHRL    $0x04, R11
+	ORL     R11, BX
+
+scaled:
+	VMOVD        AX, X1
+	VPINSRD      $0x01, BX, X1, X1
+	VCVTDQ2PS    X1, X1
+	VMOVD        (SI), X2
+	VCVTPH2PS    X2, X2
+	VMULPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VBROADCASTSS X1, Y3
+	VBROADCASTSS X2, Y4
+	VPMOVZXBD    16(SI)(R10*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMOVZXBD    24(SI)(R10*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 32(DI)
+	VPMOVZXBD    32(SI)(R10*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 64(DI)
+	VPMOVZXBD    40(SI)(R10*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VSUBPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func q6KAVX2(dst *float32, src *byte, n int, stride int, group int)
+// Requires: AVX, AVX2, F16C
+TEXT ·q6KAVX2(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  stride+24(FP), DX
+	MOVQ  group+32(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x02, R9
+	MOVQ  R9, R10
+	SHLQ  $0x06, R9
+	SHLQ  $0x05, R10
+	MOVQ  R8, AX
+	ANDQ  $0x01, AX
+	SHLQ  $0x05, AX
+	ADDQ  AX, R9
+	MOVQ  R8, AX
+	ANDQ  $0x02, AX
+	SHLQ  $0x01, AX
+	VMOVQ AX, X5
+	MOVQ  R8, AX
+	ANDQ  $0x03, AX
+	SHLQ  $0x01, AX
+	VMOVQ AX, X6
+
+loop:
+	MOVWLZX      192(SI)(R8*2), AX
+	VMOVD        AX, X1
+	VPMOVSXBD    X1, X1
+	VCVTDQ2PS    X1, X1
+	VPBROADCASTW 208(SI), X2
+	VCVTPH2PS    X2, X2
+	VMULPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VBROADCASTSS X1, Y3
+	VBROADCASTSS X2, Y4
+	VPMOVZXBD    (SI)(R9*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPMOVZXBD    128(SI)(R10*1), Y7
+	VPSRLD       X6, Y7, Y7
+	VPAND        threeAVX2<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPSUBD       thirtyTwoAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMOVZXBD    8(SI)(R9*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPMOVZXBD    136(SI)(R10*1), Y7
+	VPSRLD       X6, Y7, Y7
+	VPAND        threeAVX2<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPSUBD       thirtyTwoAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y3, Y0, Y0
+	VMOVUPS      Y0, 32(DI)
+	VPMOVZXBD    16(SI)(R9*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPMOVZXBD    144(SI)(R10*1), Y7
+	VPSRLD       X6, Y7, Y7
+	VPAND        threeAVX2<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPSUBD       thirtyTwoAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 64(DI)
+	VPMOVZXBD    24(SI)(R9*1), Y0
+	VPSRLD       X5, Y0, Y0
+	VPAND        fifteenAVX2<>+0(SB), Y0, Y0
+	VPMOVZXBD    152(SI)(R10*1), Y7
+	VPSRLD       X6, Y7, Y7
+	VPAND        threeAVX2<>+0(SB), Y7, Y7
+	VPSLLD       $0x04, Y7, Y7
+	VPADDD       Y7, Y0, Y0
+	VPSUBD       thirtyTwoAVX2<>+0(SB), Y0, Y0
+	VCVTDQ2PS    Y0, Y0
+	VMULPS       Y4, Y0, Y0
+	VMOVUPS      Y0, 96(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func nf4AVX2(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
+// Requires: AVX, AVX2
+TEXT ·nf4AVX2(SB), NOSPLIT, $0-80
+	MOVQ         quantMap+32(FP), AX
+	VMOVUPS      (AX), Y4
+	VMOVUPS      32(AX), Y5
+	MOVQ         dst+0(FP), DI
+	MOVQ         codes+8(FP), SI
+	MOVQ         absmax+16(FP), DX
+	MOVQ         nestedAbsmax+24(FP), R8
+	MOVQ         nestedMap+40(FP), R9
+	VBROADCASTSS offset+48(FP), X3
+	MOVQ         group+56(FP), R10
+	MOVQ         n+64(FP), CX
+	MOVQ         step+72(FP), R11
+
+loop:
+	MOVQ         R10, AX
+	SHRQ         $0x01, AX
+	MOVBLZX      (DX)(AX*1), BX
+	VMOVSS       (R9)(BX*4), X1
+	SHRQ         $0x08, AX
+	VMULSS       (R8)(AX*4), X1, X1
+	VADDSS       X3, X1, X1
+	VBROADCASTSS X1, Y1
+	MOVQ         R10, AX
+	SHLQ         $0x04, AX
+	VPMOVZXBQ    (SI)(AX*1), Y0
+	VPSRLQ       $0x04, Y0, Y2
+	VPSLLQ       $0x20, Y0, Y0
+	VPOR         Y0, Y2, Y2
+	VPERMPS      Y4, Y2, Y0
+	VPERMPS      Y5, Y2, Y6
+	VPSLLD       $0x1c, Y2, Y2
+	VBLENDVPS    Y2, Y6, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMOVZXBQ    4(SI)(AX*1), Y0
+	VPSRLQ       $0x04, Y0, Y2
+	VPSLLQ       $0x20, Y0, Y0
+	VPOR         Y0, Y2, Y2
+	VPERMPS      Y4, Y2, Y0
+	VPERMPS      Y5, Y2, Y6
+	VPSLLD       $0x1c, Y2, Y2
+	VBLENDVPS    Y2, Y6, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 32(DI)
+	VPMOVZXBQ    8(SI)(AX*1), Y0
+	VPSRLQ       $0x04, Y0, Y2
+	VPSLLQ       $0x20, Y0, Y0
+	VPOR         Y0, Y2, Y2
+	VPERMPS      Y4, Y2, Y0
+	VPERMPS      Y5, Y2, Y6
+	VPSLLD       $0x1c, Y2, Y2
+	VBLENDVPS    Y2, Y6, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 64(DI)
+	VPMOVZXBQ    12(SI)(AX*1), Y0
+	VPSRLQ       $0x04, Y0, Y2
+	VPSLLQ       $0x20, Y0, Y0
+	VPOR         Y0, Y2, Y2
+	VPERMPS      Y4, Y2, Y0
+	VPERMPS      Y5, Y2, Y6
+	VPSLLD       $0x1c, Y2, Y2
+	VBLENDVPS    Y2, Y6, Y0, Y0
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, 96(DI)
+	ADDQ         R11, R10
 	ADDQ         $0x00000080, DI
 	DECQ         CX
 	JNE          loop

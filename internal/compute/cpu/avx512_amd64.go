@@ -174,6 +174,31 @@ func q8AVX512(dst *float32, src *byte, n int, stride int)
 //go:noescape
 func q4AVX512(dst *float32, src *byte, n int, stride int)
 
+// f32AVX512 sets dst to n times 32 values of float32, n over 0, which begin stride bytes apart.
+//
+//go:noescape
+func f32AVX512(dst *float32, src *byte, n int, stride int)
+
+// q5AVX512 sets dst to n times a block of Q5_0, n over 0, which begin stride bytes apart.
+//
+//go:noescape
+func q5AVX512(dst *float32, src *byte, n int, stride int)
+
+// q4KAVX512 sets dst to the values of a group of n blocks of Q4_K, n over 0, which begin stride bytes apart.
+//
+//go:noescape
+func q4KAVX512(dst *float32, src *byte, n int, stride int, group int)
+
+// q6KAVX512 sets dst to the values of a group of n blocks of Q6_K, n over 0, which begin stride bytes apart.
+//
+//go:noescape
+func q6KAVX512(dst *float32, src *byte, n int, stride int, group int)
+
+// nf4AVX512 sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on.
+//
+//go:noescape
+func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
+
 // dotAVX512 returns Σ a·b.
 //
 //go:noescape

@@ -10128,7 +10128,7 @@ loop:
 	RET
 
 // func f16AVX512(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·f16AVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -10136,19 +10136,20 @@ TEXT ·f16AVX512(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
-	VCVTPH2PS (SI), Z0
-	VMOVUPS   Z0, (DI)
-	VCVTPH2PS 32(SI), Z0
-	VMOVUPS   Z0, 64(DI)
-	ADDQ      DX, SI
-	ADDQ      $0x00000080, DI
-	DECQ      CX
-	JNE       loop
+	PREFETCHT0 (SI)(DX*8)
+	VCVTPH2PS  (SI), Z0
+	VMOVUPS    Z0, (DI)
+	VCVTPH2PS  32(SI), Z0
+	VMOVUPS    Z0, 64(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
 	VZEROUPPER
 	RET
 
 // func bf16AVX512(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·bf16AVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -10156,21 +10157,22 @@ TEXT ·bf16AVX512(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
-	VPMOVZXWD (SI), Z0
-	VPSLLD    $0x10, Z0, Z0
-	VMOVUPS   Z0, (DI)
-	VPMOVZXWD 32(SI), Z0
-	VPSLLD    $0x10, Z0, Z0
-	VMOVUPS   Z0, 64(DI)
-	ADDQ      DX, SI
-	ADDQ      $0x00000080, DI
-	DECQ      CX
-	JNE       loop
+	PREFETCHT0 (SI)(DX*8)
+	VPMOVZXWD  (SI), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, (DI)
+	VPMOVZXWD  32(SI), Z0
+	VPSLLD     $0x10, Z0, Z0
+	VMOVUPS    Z0, 64(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
 	VZEROUPPER
 	RET
 
 // func q8AVX512(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX2, AVX512F, F16C
+// Requires: AVX, AVX2, AVX512F, F16C, MMX+
 TEXT ·q8AVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -10178,6 +10180,7 @@ TEXT ·q8AVX512(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
+	PREFETCHT0   (SI)(DX*8)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Z1
@@ -10197,7 +10200,7 @@ loop:
 	RET
 
 // func q4AVX512(dst *float32, src *byte, n int, stride int)
-// Requires: AVX, AVX2, AVX512F, F16C
+// Requires: AVX, AVX2, AVX512F, F16C, MMX+
 TEXT ·q4AVX512(SB), NOSPLIT, $0-32
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
@@ -10205,6 +10208,7 @@ TEXT ·q4AVX512(SB), NOSPLIT, $0-32
 	MOVQ stride+24(FP), DX
 
 loop:
+	PREFETCHT0   (SI)(DX*8)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Z1
@@ -10221,6 +10225,302 @@ loop:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, 64(DI)
 	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+DATA threeAVX512<>+0(SB)/4, $0x00000003
+DATA threeAVX512<>+4(SB)/4, $0x00000003
+DATA threeAVX512<>+8(SB)/4, $0x00000003
+DATA threeAVX512<>+12(SB)/4, $0x00000003
+DATA threeAVX512<>+16(SB)/4, $0x00000003
+DATA threeAVX512<>+20(SB)/4, $0x00000003
+DATA threeAVX512<>+24(SB)/4, $0x00000003
+DATA threeAVX512<>+28(SB)/4, $0x00000003
+DATA threeAVX512<>+32(SB)/4, $0x00000003
+DATA threeAVX512<>+36(SB)/4, $0x00000003
+DATA threeAVX512<>+40(SB)/4, $0x00000003
+DATA threeAVX512<>+44(SB)/4, $0x00000003
+DATA threeAVX512<>+48(SB)/4, $0x00000003
+DATA threeAVX512<>+52(SB)/4, $0x00000003
+DATA threeAVX512<>+56(SB)/4, $0x00000003
+DATA threeAVX512<>+60(SB)/4, $0x00000003
+GLOBL threeAVX512<>(SB), RODATA|NOPTR, $64
+
+DATA sixteenAVX512<>+0(SB)/4, $0x00000010
+DATA sixteenAVX512<>+4(SB)/4, $0x00000010
+DATA sixteenAVX512<>+8(SB)/4, $0x00000010
+DATA sixteenAVX512<>+12(SB)/4, $0x00000010
+DATA sixteenAVX512<>+16(SB)/4, $0x00000010
+DATA sixteenAVX512<>+20(SB)/4, $0x00000010
+DATA sixteenAVX512<>+24(SB)/4, $0x00000010
+DATA sixteenAVX512<>+28(SB)/4, $0x00000010
+DATA sixteenAVX512<>+32(SB)/4, $0x00000010
+DATA sixteenAVX512<>+36(SB)/4, $0x00000010
+DATA sixteenAVX512<>+40(SB)/4, $0x00000010
+DATA sixteenAVX512<>+44(SB)/4, $0x00000010
+DATA sixteenAVX512<>+48(SB)/4, $0x00000010
+DATA sixteenAVX512<>+52(SB)/4, $0x00000010
+DATA sixteenAVX512<>+56(SB)/4, $0x00000010
+DATA sixteenAVX512<>+60(SB)/4, $0x00000010
+GLOBL sixteenAVX512<>(SB), RODATA|NOPTR, $64
+
+DATA thirtyTwoAVX512<>+0(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+4(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+8(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+12(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+16(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+20(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+24(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+28(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+32(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+36(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+40(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+44(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+48(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+52(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+56(SB)/4, $0x00000020
+DATA thirtyTwoAVX512<>+60(SB)/4, $0x00000020
+GLOBL thirtyTwoAVX512<>(SB), RODATA|NOPTR, $64
+
+// func f32AVX512(dst *float32, src *byte, n int, stride int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·f32AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ stride+24(FP), DX
+
+loop:
+	PREFETCHT0 (SI)(DX*8)
+	VMOVUPS    (SI), Z0
+	VMOVUPS    Z0, (DI)
+	VMOVUPS    64(SI), Z0
+	VMOVUPS    Z0, 64(DI)
+	ADDQ       DX, SI
+	ADDQ       $0x00000080, DI
+	DECQ       CX
+	JNE        loop
+	VZEROUPPER
+	RET
+
+// func q5AVX512(dst *float32, src *byte, n int, stride int)
+// Requires: AVX, AVX2, AVX512F, F16C, MMX+
+TEXT ·q5AVX512(SB), NOSPLIT, $0-32
+	MOVQ dst+0(FP), DI
+	MOVQ src+8(FP), SI
+	MOVQ n+16(FP), CX
+	MOVQ stride+24(FP), DX
+
+loop:
+	PREFETCHT0   (SI)(DX*8)
+	VPBROADCASTW (SI), X1
+	VCVTPH2PS    X1, X1
+	VBROADCASTSS X1, Z1
+	VPMOVZXBD    6(SI), Z0
+	VPANDD       fifteenAVX512<>+0(SB), Z0, Z0
+	KMOVW        2(SI), K1
+	KNOTW        K1, K1
+	VPSUBD       sixteenAVX512<>+0(SB), Z0, K1, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VPMOVZXBD    6(SI), Z0
+	VPSRLD       $0x04, Z0, Z0
+	KMOVW        4(SI), K1
+	KNOTW        K1, K1
+	VPSUBD       sixteenAVX512<>+0(SB), Z0, K1, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, 64(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func q4KAVX512(dst *float32, src *byte, n int, stride int, group int)
+// Requires: AVX, AVX512F, F16C
+TEXT ·q4KAVX512(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  stride+24(FP), DX
+	MOVQ  group+32(FP), R8
+	MOVQ  R8, R9
+	ANDQ  $0x03, R9
+	MOVQ  R8, R10
+	SHRQ  $0x01, R10
+	SHLQ  $0x05, R10
+	MOVQ  R8, AX
+	ANDQ  $0x01, AX
+	SHLQ  $0x02, AX
+	VMOVQ AX, X5
+
+loop:
+	MOVBLZX 4(SI)(R9*1), AX
+	MOVBLZX 8(SI)(R9*1), BX
+	CMPQ    R8, $0x04
+	JGE     second
+	ANDL    $0x3f, AX
+	ANDL    $0x3f, BX
+	JMP     scaled
+
+second:
+	MOVBLZX 12(SI)(R9*1), R11
+	SHRL    $0x06, AX
+	SHLL    $0x04, AX
+	SHRL    $0x06, BX
+	SHLL    $0x04, BX
+	MOVL    R11, R12
+	ANDL    $0x0f, R12
+	ORL     R12, AX
+	SHRL    $0x04, R11
+	ORL     R11, BX
+
+scaled:
+	VMOVD        AX, X1
+	VPINSRD      $0x01, BX, X1, X1
+	VCVTDQ2PS    X1, X1
+	VMOVD        (SI), X2
+	VCVTPH2PS    X2, X2
+	VMULPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VBROADCASTSS X1, Z3
+	VBROADCASTSS X2, Z4
+	VPMOVZXBD    16(SI)(R10*1), Z0
+	VPSRLD       X5, Z0, Z0
+	VPANDD       fifteenAVX512<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z3, Z0, Z0
+	VSUBPS       Z4, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VPMOVZXBD    32(SI)(R10*1), Z0
+	VPSRLD       X5, Z0, Z0
+	VPANDD       fifteenAVX512<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z3, Z0, Z0
+	VSUBPS       Z4, Z0, Z0
+	VMOVUPS      Z0, 64(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func q6KAVX512(dst *float32, src *byte, n int, stride int, group int)
+// Requires: AVX, AVX2, AVX512F, F16C
+TEXT ·q6KAVX512(SB), NOSPLIT, $0-40
+	MOVQ  dst+0(FP), DI
+	MOVQ  src+8(FP), SI
+	MOVQ  n+16(FP), CX
+	MOVQ  stride+24(FP), DX
+	MOVQ  group+32(FP), R8
+	MOVQ  R8, R9
+	SHRQ  $0x02, R9
+	MOVQ  R9, R10
+	SHLQ  $0x06, R9
+	SHLQ  $0x05, R10
+	MOVQ  R8, AX
+	ANDQ  $0x01, AX
+	SHLQ  $0x05, AX
+	ADDQ  AX, R9
+	MOVQ  R8, AX
+	ANDQ  $0x02, AX
+	SHLQ  $0x01, AX
+	VMOVQ AX, X5
+	MOVQ  R8, AX
+	ANDQ  $0x03, AX
+	SHLQ  $0x01, AX
+	VMOVQ AX, X6
+
+loop:
+	MOVWLZX      192(SI)(R8*2), AX
+	VMOVD        AX, X1
+	VPMOVSXBD    X1, X1
+	VCVTDQ2PS    X1, X1
+	VPBROADCASTW 208(SI), X2
+	VCVTPH2PS    X2, X2
+	VMULPS       X2, X1, X1
+	VMOVSHDUP    X1, X2
+	VBROADCASTSS X1, Z3
+	VBROADCASTSS X2, Z4
+	VPMOVZXBD    (SI)(R9*1), Z0
+	VPSRLD       X5, Z0, Z0
+	VPANDD       fifteenAVX512<>+0(SB), Z0, Z0
+	VPMOVZXBD    128(SI)(R10*1), Z7
+	VPSRLD       X6, Z7, Z7
+	VPANDD       threeAVX512<>+0(SB), Z7, Z7
+	VPSLLD       $0x04, Z7, Z7
+	VPADDD       Z7, Z0, Z0
+	VPSUBD       thirtyTwoAVX512<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z3, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VPMOVZXBD    16(SI)(R9*1), Z0
+	VPSRLD       X5, Z0, Z0
+	VPANDD       fifteenAVX512<>+0(SB), Z0, Z0
+	VPMOVZXBD    144(SI)(R10*1), Z7
+	VPSRLD       X6, Z7, Z7
+	VPANDD       threeAVX512<>+0(SB), Z7, Z7
+	VPSLLD       $0x04, Z7, Z7
+	VPADDD       Z7, Z0, Z0
+	VPSUBD       thirtyTwoAVX512<>+0(SB), Z0, Z0
+	VCVTDQ2PS    Z0, Z0
+	VMULPS       Z4, Z0, Z0
+	VMOVUPS      Z0, 64(DI)
+	ADDQ         DX, SI
+	ADDQ         $0x00000080, DI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+// func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
+// Requires: AVX, AVX512F
+TEXT ·nf4AVX512(SB), NOSPLIT, $0-80
+	MOVQ         quantMap+32(FP), AX
+	VMOVUPS      (AX), Z4
+	MOVQ         dst+0(FP), DI
+	MOVQ         codes+8(FP), SI
+	MOVQ         absmax+16(FP), DX
+	MOVQ         nestedAbsmax+24(FP), R8
+	MOVQ         nestedMap+40(FP), R9
+	VBROADCASTSS offset+48(FP), X3
+	MOVQ         group+56(FP), R10
+	MOVQ         n+64(FP), CX
+	MOVQ         step+72(FP), R11
+
+loop:
+	MOVQ         R10, AX
+	SHRQ         $0x01, AX
+	MOVBLZX      (DX)(AX*1), BX
+	VMOVSS       (R9)(BX*4), X1
+	SHRQ         $0x08, AX
+	VMULSS       (R8)(AX*4), X1, X1
+	VADDSS       X3, X1, X1
+	VBROADCASTSS X1, Z1
+	MOVQ         R10, AX
+	SHLQ         $0x04, AX
+	VPMOVZXBQ    (SI)(AX*1), Z0
+	VPSRLQ       $0x04, Z0, Z2
+	VPSLLQ       $0x20, Z0, Z0
+	VPORQ        Z0, Z2, Z2
+	VPERMPS      Z4, Z2, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, (DI)
+	VPMOVZXBQ    8(SI)(AX*1), Z0
+	VPSRLQ       $0x04, Z0, Z2
+	VPSLLQ       $0x20, Z0, Z0
+	VPORQ        Z0, Z2, Z2
+	VPERMPS      Z4, Z2, Z0
+	VMULPS       Z1, Z0, Z0
+	VMOVUPS      Z0, 64(DI)
+	ADDQ         R11, R10
 	ADDQ         $0x00000080, DI
 	DECQ         CX
 	JNE          loop

@@ -117,43 +117,6 @@ func doubles(x []float32) []float64 {
 	return y
 }
 
-// randomWeight returns a weight of any format and its values (Out·In).
-func randomWeight(t testing.TB, r *rand.Rand, f compute.Format, out, in int) (*compute.Weight, []float32) {
-	t.Helper()
-	var data []byte
-	half := func(x float32) []byte {
-		h := compute.F32ToF16(x)
-		return []byte{byte(h), byte(h >> 8)}
-	}
-	for range out * in / f.BlockValues() {
-		x := float32(r.NormFloat64())
-		switch f {
-		case compute.F32:
-			bits := math.Float32bits(x)
-			data = append(data, byte(bits), byte(bits>>8), byte(bits>>16), byte(bits>>24))
-		case compute.F16:
-			data = append(data, half(x)...)
-		case compute.BF16:
-			h := compute.F32ToBF16(x)
-			data = append(data, byte(h), byte(h>>8))
-		default:
-			data = append(data, half(x/50)...)
-			for range f.RowBytes(32) - 2 {
-				data = append(data, byte(r.Uint32()))
-			}
-		}
-	}
-	w, err := compute.NewWeight(f, out, in, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make([]float32, out*in)
-	for i := range out {
-		w.Row(values[i*in:(i+1)*in], i)
-	}
-	return w, values
-}
-
 // mustPanic fails unless f panics.
 func mustPanic(t *testing.T, what string, f func()) {
 	t.Helper()

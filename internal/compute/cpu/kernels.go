@@ -17,9 +17,10 @@ type kernels struct {
 	panel func(p product)
 	// transpose sets dst[k·panelWidth+j] to rows[j·stride+k] for j < n, k < depth.
 	transpose func(dst, rows []float32, stride, n, depth int)
-	// convert sets dst to groups of panelWidth values of data that begin stride
-	// bytes apart, to the bit as compute.Dequantize does. The format is not F32.
-	convert func(f compute.Format, dst []float32, data []byte, stride int)
+	// convert sets dst to groups of panelWidth values of w, to the bit as
+	// w.Part does: the first begins at (row, col), each of the others below
+	// the one before it if down, and beside it if not.
+	convert func(dst []float32, w *compute.Weight, row, col int, down bool)
 	// dot returns Σ a·b of two slices of one length.
 	dot func(a, b []float32) float32
 	// maximum returns the largest value, −Inf of none; a NaN does not count.

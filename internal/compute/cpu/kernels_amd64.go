@@ -64,7 +64,10 @@ func withAVX512() kernels {
 	k.transpose = func(dst, rows []float32, stride, n, depth int) {
 		transposeVectors(transposeAVX512, 16, dst, rows, stride, n, depth)
 	}
-	k.convert = readers{f16AVX512, bf16AVX512, q8AVX512, q4AVX512}.convert
+	k.convert = readers{
+		f32: f32AVX512, f16: f16AVX512, bf16: bf16AVX512, q8: q8AVX512, q4: q4AVX512, q5: q5AVX512,
+		q4K: q4KAVX512, q6K: q6KAVX512, nf4: nf4AVX512,
+	}.convert
 	k.peak = func(n int) int {
 		peakAVX512(n)
 		return n * peakStrands * 2 * 16
@@ -102,7 +105,10 @@ func withAVX2() kernels {
 	k.transpose = func(dst, rows []float32, stride, n, depth int) {
 		transposeVectors(transposeAVX2, 8, dst, rows, stride, n, depth)
 	}
-	k.convert = readers{f16AVX2, bf16AVX2, q8AVX2, q4AVX2}.convert
+	k.convert = readers{
+		f32: f32AVX2, f16: f16AVX2, bf16: bf16AVX2, q8: q8AVX2, q4: q4AVX2, q5: q5AVX2,
+		q4K: q4KAVX2, q6K: q6KAVX2, nf4: nf4AVX2,
+	}.convert
 	k.peak = func(n int) int {
 		peakAVX2(n)
 		return n * peakStrands * 2 * 8

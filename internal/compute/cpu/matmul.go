@@ -35,7 +35,7 @@ func (d *Device) MatMulGrad(dx, dy compute.Mat, w *compute.Weight, alpha float32
 	if a.rows != c.rows || a.cols != w.Out || c.cols != w.In {
 		panic(fmt.Sprintf("cpu: MatMulGrad: dx %s, dy %s, w (%d, %d)", dx, dy, w.Out, w.In))
 	}
-	pack := func(_ *worker, dst []float32, from, to, col, n int) { d.packColumns(dst, w, col, n, from, to) }
+	pack := func(k *worker, dst []float32, from, to, col, n int) { d.packColumns(k, dst, w, col, n, from, to) }
 	p := multiplication{c: c, a: a, alpha: alpha, add: add, pack: pack}
 	if w.Format == compute.F32 && c.rows <= unpackedRows {
 		p.inPlace, p.width = w.Floats(), w.In

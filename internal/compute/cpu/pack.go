@@ -4,62 +4,75 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 )
 
-// packRows packs n rows of w, beginning at row, as the columns of a panel:
-// values from ≤ k < to of each. from is a multiple of the format's block.
+// squareRows × panelWidth values are dequantized at a time where they cannot be
+// written to where they belong: 4 KB, which stay in the first-level cache.
+const squareRows = 32
+
+// packRows packs n rows of w, at most squareRows, beginning at row, as the
+// columns of a panel: values from ≤ k < to of each. from is a multiple of the
+// format's block and of panelWidth.
 func (d *Device) packRows(k *worker, dst []float32, w *compute.Weight, row, n, from, to int) {
 	if w.Format == compute.F32 {
 		d.kernels.transpose(dst, w.Floats()[row*w.In+from:], w.In, n, to-from)
 		return
 	}
-	depth := to - from
-	rows := k.floats(unpacking, n*depth)
-	for j := range n {
-		d.kernels.dequantize(rows[j*depth:(j+1)*depth], w, row+j, from)
+	for col := from; col < to; col += panelWidth {
+		width := min(panelWidth, to-col)
+		values := d.kernels.square(k, w, row, n, col, width)
+		d.kernels.transpose(dst[(col-from)*panelWidth:], values, panelWidth, n, width)
 	}
-	d.kernels.transpose(dst, rows, depth, n, depth)
 }
 
 // packColumns packs rows from ≤ k < to of w, n of its columns beginning at col,
-// as the rows of a panel. col is a multiple of panelWidth.
-func (d *Device) packColumns(dst []float32, w *compute.Weight, col, n, from, to int) {
-	switch {
-	case n < panelWidth:
-		for k := from; k < to; k++ {
-			d.kernels.dequantize(dst[(k-from)*panelWidth:][:n], w, k, col)
-		}
-	case w.Format == compute.F32:
-		values := w.Floats()
-		for k := from; k < to; k++ {
-			*(*[panelWidth]float32)(dst[(k-from)*panelWidth:]) = [panelWidth]float32(values[k*w.In+col:])
-		}
-	default:
-		stride := w.Format.RowBytes(w.In)
-		begin := from*stride + w.Format.RowBytes(col)
-		d.kernels.convert(w.Format, dst[:(to-from)*panelWidth], w.Data()[begin:], stride)
+// as the rows of a panel. col is a multiple of panelWidth, and n is less only
+// for the last columns.
+func (d *Device) packColumns(k *worker, dst []float32, w *compute.Weight, col, n, from, to int) {
+	if n == panelWidth {
+		d.kernels.convert(dst[:(to-from)*panelWidth], w, from, col, true)
+		return
 	}
+	for row := from; row < to; row += squareRows {
+		rows := min(squareRows, to-row)
+		values := d.kernels.square(k, w, row, rows, col, n)
+		for i := range rows {
+			copy(dst[(row-from+i)*panelWidth:][:n], values[i*panelWidth:])
+		}
+	}
+}
+
+// square returns width columns of n rows of w, at most panelWidth and
+// squareRows, each row panelWidth values after the one before it. It is memory
+// of k.
+func (ks kernels) square(k *worker, w *compute.Weight, row, n, col, width int) []float32 {
+	values := k.floats(unpacking, squareRows*panelWidth)
+	skip := panelWidth - width
+	if skip <= col { // always, but in the last columns of narrow matrices
+		ks.convert(values[:n*panelWidth], w, row, col-skip, true)
+		return values[skip:]
+	}
+	for i := range n {
+		w.Part(values[i*panelWidth:][:width], row+i, col)
+	}
+	return values
 }
 
 // dequantize sets dst to the values of a row of w that begin at from, a
-// multiple of the format's block, as len(dst) is.
-func (k kernels) dequantize(dst []float32, w *compute.Weight, row, from int) {
-	if w.Format == compute.F32 {
-		copy(dst, w.Floats()[row*w.In+from:(row+1)*w.In])
-		return
-	}
-	data := w.Data()[row*w.Format.RowBytes(w.In)+w.Format.RowBytes(from):]
+// multiple of panelWidth unless the format is plain.
+func (ks kernels) dequantize(dst []float32, w *compute.Weight, row, from int) {
 	whole := len(dst) &^ (panelWidth - 1)
-	bytes := w.Format.RowBytes(whole)
-	if whole > 0 {
-		k.convert(w.Format, dst[:whole], data, w.Format.RowBytes(panelWidth))
-	}
-	compute.Dequantize(w.Format, dst[whole:], data[bytes:bytes+w.Format.RowBytes(len(dst)-whole)])
+	ks.convert(dst[:whole], w, row, from, false)
+	w.Part(dst[whole:], row, from+whole)
 }
 
 // convertGo is the portable convert kernel.
-func convertGo(f compute.Format, dst []float32, data []byte, stride int) {
-	bytes := f.RowBytes(panelWidth)
-	for i := range len(dst) / panelWidth {
-		compute.Dequantize(f, dst[i*panelWidth:(i+1)*panelWidth], data[i*stride:][:bytes])
+func convertGo(dst []float32, w *compute.Weight, row, col int, down bool) {
+	for ; len(dst) > 0; dst = dst[panelWidth:] {
+		w.Part(dst[:panelWidth], row, col)
+		if down {
+			row++
+		} else {
+			col += panelWidth
+		}
 	}
 }
 

@@ -74,6 +74,7 @@ func generate(set isa) (map[string][]byte, error) {
 	a.tiles()
 	a.transpose()
 	a.dequantize()
+	a.formats()
 	a.dot()
 	a.vectors()
 	a.exponentials()

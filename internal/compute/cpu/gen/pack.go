@@ -134,6 +134,8 @@ func (a *assembler) reader(name, what string, read func(i int)) {
 	a.load("n", reg.RCX)
 	a.load("stride", reg.RDX)
 	a.Label("loop")
+	// Down a column, no processor fetches the rows ahead.
+	a.PREFETCHT0(Mem{Base: reg.RSI, Index: reg.RDX, Scale: 8})
 	for i := 0; i < 32; i += a.lanes {
 		read(i)
 		a.VMOVUPS(a.vector(0), Mem{Base: reg.RDI, Disp: 4 * i})
