@@ -34,6 +34,11 @@ type usageError struct{ error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
+// discarded is the end of work that keeps nothing when it is interrupted.
+type discarded struct{ error }
+
+func (d discarded) Unwrap() error { return d.error }
+
 // execute runs one command line and returns the exit code.
 func execute(ctx context.Context, args []string, s streams) int {
 	app := newApp(s)
@@ -42,7 +47,11 @@ func execute(ctx context.Context, args []string, s streams) int {
 		return exitDone
 	}
 	var usage usageError
+	var lost discarded
 	switch {
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()) && errors.As(err, &lost):
+		fmt.Fprintln(s.err, "retort: interrupted")
+		return exitInterrupted
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		fmt.Fprintln(s.err, "retort: interrupted; the same command continues where it stopped")
 		return exitInterrupted
@@ -72,7 +81,7 @@ func newApp(s streams) *cli.App {
 		UseShortOptionHandling: true,
 		// A --set may have commas in its value.
 		DisableSliceFlagSeparator: true,
-		Commands:                  []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s)},
+		Commands:                  []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s), benchCommand(s)},
 		OnUsageError:              onUsageError,
 		// urfave/cli exits the process by itself otherwise.
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -83,12 +92,18 @@ func newApp(s streams) *cli.App {
 			return cli.ShowAppHelp(c)
 		},
 	}
-	for _, c := range app.Commands {
+	complete(app.Commands)
+	return app
+}
+
+// complete gives commands what all of them have.
+func complete(commands []*cli.Command) {
+	for _, c := range commands {
 		c.OnUsageError = onUsageError
 		c.Description = strings.TrimSpace(c.Description + "\n" + exitCodes)
 		c.HideHelpCommand = true
+		complete(c.Subcommands)
 	}
-	return app
 }
 
 func onUsageError(_ *cli.Context, err error, _ bool) error { return usageError{err} }
@@ -103,8 +118,16 @@ func flagsFirst(app *cli.App, args []string) []string {
 	if at == 0 {
 		return args
 	}
+	command := app.Command(args[at])
+	for at+1 < len(args) {
+		i := slices.IndexFunc(command.Subcommands, func(c *cli.Command) bool { return c.HasName(args[at+1]) })
+		if i < 0 {
+			break
+		}
+		command, at = command.Subcommands[i], at+1
+	}
 	takesValue := map[string]bool{}
-	for _, f := range app.Command(args[at]).Flags {
+	for _, f := range command.Flags {
 		_, isBool := f.(*cli.BoolFlag)
 		for _, name := range f.Names() {
 			takesValue[name] = !isBool

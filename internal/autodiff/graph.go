@@ -222,12 +222,12 @@ func (g *Graph) arrayOf(n *gorgonia.Node) *result {
 // reserve asks for scratch memory of rows × cols that operations share: one
 // array per name for the whole graph, free between operations.
 func (g *Graph) reserve(name string, rows, cols int) {
-	g.scratch[name] = max(g.scratch[name], rows*stride(cols))
+	g.scratch[name] = max(g.scratch[name], rows*compute.Stride(cols))
 }
 
 // temp returns the reserved memory, uninitialised, as rows × cols.
 func (g *Graph) temp(name string, rows, cols int) compute.Mat {
-	return compute.Mat{Array: g.temps[name], Rows: rows, Cols: cols, Stride: stride(cols)}
+	return compute.Mat{Array: g.temps[name], Rows: rows, Cols: cols, Stride: compute.Stride(cols)}
 }
 
 // key is the dropout key of one operation in one run.

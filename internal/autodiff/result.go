@@ -24,24 +24,9 @@ type result struct {
 // shape is what a result needs of memory.
 type shape struct{ rows, stride int }
 
-func (r *result) shape() shape { return shape{r.rows, stride(r.cols)} }
+func (r *result) shape() shape { return shape{r.rows, compute.Stride(r.cols)} }
 
 // mat is the array, while its memory is its own.
 func (r *result) mat() compute.Mat {
-	return compute.Mat{Array: r.memory, Rows: r.rows, Cols: r.cols, Stride: stride(r.cols)}
-}
-
-// stride is the distance of rows of that width. Wide rows begin at cache
-// lines, and never a large power of two apart: rows of one tile would share
-// the few places that the cache has for such addresses.
-func stride(cols int) int {
-	const line = 16 // values
-	if cols <= 4*line {
-		return cols
-	}
-	lines := (cols + line - 1) / line
-	if lines%8 == 0 {
-		lines++
-	}
-	return lines * line
+	return compute.Mat{Array: r.memory, Rows: r.rows, Cols: r.cols, Stride: compute.Stride(r.cols)}
 }

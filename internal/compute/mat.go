@@ -52,3 +52,19 @@ func (m Mat) ColRange(from, to int) Mat {
 
 // String gives the view's shape, for messages.
 func (m Mat) String() string { return fmt.Sprintf("(%d, %d)", m.Rows, m.Cols) }
+
+// Stride is the distance of rows of cols values in arrays that products read
+// and write often. Wide rows begin at cache lines, and never a large power of
+// two apart: the rows that are multiplied together would share the few places
+// that a cache has for such addresses.
+func Stride(cols int) int {
+	const line = 16 // values
+	if cols <= 4*line {
+		return cols
+	}
+	lines := (cols + line - 1) / line
+	if lines%8 == 0 {
+		lines++
+	}
+	return lines * line
+}

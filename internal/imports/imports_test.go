@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"internal/atomicfile":  {},
 	"internal/random":      {},
 	"internal/imports":     {},
+	"internal/spelling":    {},
 	"internal/gradcheck":   {},
 	"internal/safetensors": {"internal/atomicfile"},
 	"internal/gguf":        {"internal/atomicfile"},
@@ -37,8 +38,9 @@ var allowed = map[string][]string{
 	"quantize":             {"internal/model", "internal/autodiff", "internal/compute", "internal/gguf", "internal/tokenizer", "internal/atomicfile"},
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
-	"recipes":              {"pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile"},
-	"cmd/retort":           {"pipeline", "recipes", "eval"},
+	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/spelling"},
+	"recipes":              {"pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/spelling"},
+	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench"},
 }
 
 // owners lists which packages may import an outside module; those that are not

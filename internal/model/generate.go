@@ -23,6 +23,9 @@ type GenerateOptions struct {
 	// from its place among others.
 	Seed  uint64
 	Seeds []uint64
+	// Stepped is called after each step with the number of tokens that it chose,
+	// one for each sequence under way; nil is nobody.
+	Stepped func(tokens int)
 }
 
 // stream is where prompt i draws from.
@@ -92,6 +95,9 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 		}
 		if err := d.advance(active, &o); err != nil {
 			return err
+		}
+		if o.Stepped != nil {
+			o.Stepped(len(active))
 		}
 		var err error
 		active = slices.DeleteFunc(active, func(g *generation) bool {
