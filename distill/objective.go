@@ -79,7 +79,7 @@ func (r *lossRow) check(v int) error {
 // loss replaces logits (N,V) by the gradient of the rows' summed loss.
 func (d *Objective) loss(dev compute.Device, logits compute.Mat, rows []lossRow) (float64, error) {
 	n, v := len(rows), logits.Cols
-	values := dev.Host(logits)
+	row := func(i int) []float32 { return dev.Host(logits.RowRange(i, i+1)) }
 	targets, weights, losses := make([]int32, n), make([]float32, n), make([]float64, n)
 	scores := make([][]float64, n) // the student's logits of the stored tokens, and of the target last
 	for i := range rows {
@@ -92,20 +92,19 @@ func (d *Objective) loss(dev compute.Device, logits compute.Mat, rows []lossRow)
 			continue
 		}
 		weights[i] = 1
-		row := values[i*v : (i+1)*v]
+		values := row(i)
 		scores[i] = make([]float64, len(r.ids)+1)
 		for j, id := range r.ids {
-			scores[i][j] = float64(row[id])
+			scores[i][j] = float64(values[id])
 		}
-		scores[i][len(r.ids)] = float64(row[r.target])
+		scores[i][len(r.ids)] = float64(values[r.target])
 	}
 	// The wide part by the device's kernel: it leaves the probabilities, but 1
 	// less at the target, and the target's loss, from which the log-sum-exp follows.
 	dev.CrossEntropy(logits, targets, weights, losses)
-	values = dev.Host(logits)
 	eachRow(n, func(s *rowScratch, i int) {
 		if r := &rows[i]; r.ids != nil {
-			losses[i] = d.row(s, values[i*v:(i+1)*v], r, scores[i], losses[i])
+			losses[i] = d.row(s, row(i), r, scores[i], losses[i])
 		} else {
 			losses[i] *= r.weight
 		}
