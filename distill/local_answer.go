@@ -108,12 +108,13 @@ func (t *LocalTeacher) generate(ctx context.Context, requests []Request, g group
 	}
 	o := model.GenerateOptions{Sampling: g.sampling, MaxTokens: g.maxTokens, Stop: t.format.Stop, TopK: g.topK,
 		Batch: t.format.Batch, Seeds: seeds}
-	turns := turns{batch: t.format.Batch, start: time.Now()}
+	begun := make([]time.Time, len(prompts))
+	o.Begin = func(j int) { begun[j] = time.Now() }
 	return t.decoder.Generate(ctx, prompts, o, func(j int, a model.Answer) error {
 		text := t.text(a.Tokens, a.Stopped)
 		return done(indices[j], Answer{
 			Text: text, Tokens: a.Tokens, LogProbs: a.LogProbs, Top: a.Top, PromptTokens: len(prompts[j]),
-			Finish: finish(text, a.Stopped), Latency: turns.finished(j),
+			Finish: finish(text, a.Stopped), Latency: time.Since(begun[j]),
 		})
 	})
 }
@@ -124,24 +125,6 @@ func (t *LocalTeacher) text(tokens []int32, stopped bool) string {
 		tokens = tokens[:len(tokens)-1]
 	}
 	return strings.TrimPrefix(t.tokenizer.Decode(tokens, true), t.format.Separator)
-}
-
-// turns measures latencies: the first batch of prompts begins at the start, and
-// each later one when an answer is finished.
-type turns struct {
-	batch int
-	start time.Time
-	ends  []time.Time
-}
-
-// finished notes the end of prompt j's answer, and returns how long it took.
-func (t *turns) finished(j int) time.Duration {
-	now := time.Now()
-	t.ends = append(t.ends, now)
-	if j < t.batch {
-		return now.Sub(t.start)
-	}
-	return now.Sub(t.ends[min(j-t.batch, len(t.ends)-1)])
 }
 
 // score scores the given responses of requests, a few at a time.

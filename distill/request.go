@@ -46,10 +46,13 @@ func (r Request) canonical() Request {
 		r.MaxTokens, r.Sampling, r.Seed = 0, model.Sampling{}, 0
 	}
 	if r.Sampling.Temperature == 0 {
-		r.Sampling, r.Seed = model.Sampling{}, 0
+		r.Sampling, r.Seed = model.Sampling{RepetitionPenalty: r.Sampling.RepetitionPenalty}, 0
 	}
 	if r.Sampling.TopP == 1 {
 		r.Sampling.TopP = 0
+	}
+	if r.Sampling.RepetitionPenalty == 1 {
+		r.Sampling.RepetitionPenalty = 0
 	}
 	return r
 }
@@ -81,6 +84,17 @@ func (r Request) Key(teacher string) Key {
 	for _, n := range []uint64{uint64(r.MaxTokens), uint64(r.TopK), r.Seed,
 		math.Float64bits(r.Sampling.Temperature), uint64(r.Sampling.TopK), math.Float64bits(r.Sampling.TopP)} {
 		writeNumber(h, n)
+	}
+	// What came later is hashed by name, and only where it says something: the
+	// keys of earlier requests stay what they were.
+	for _, o := range []struct {
+		name  string
+		value float64
+	}{{"min_p", r.Sampling.MinP}, {"repetition_penalty", r.Sampling.RepetitionPenalty}} {
+		if o.value != 0 {
+			writeString(h, o.name)
+			writeNumber(h, math.Float64bits(o.value))
+		}
 	}
 	return Key(h.Sum(nil))
 }

@@ -31,6 +31,10 @@ func TestKeysTellRequestsApart(t *testing.T) {
 		{"a", distill.Request{Prompt: "x", Sampling: warm, Seed: 1}},
 		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{Temperature: 1, TopK: 5}}},
 		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{Temperature: 1, TopP: 0.5}}},
+		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{Temperature: 1, MinP: 0.5}}},
+		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{Temperature: 1, RepetitionPenalty: 0.5}}},
+		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{Temperature: 1, MinP: 0.5, RepetitionPenalty: 0.5}}},
+		{"a", distill.Request{Prompt: "x", Sampling: model.Sampling{RepetitionPenalty: 0.5}}}, // greedy, and yet another answer
 	} {
 		key := c.request.Key(c.teacher)
 		if j, ok := seen[key]; ok {
@@ -47,9 +51,10 @@ func TestKeysOfRequestsForOneAnswer(t *testing.T) {
 		a, b distill.Request
 	}{
 		{"default length", distill.Request{}, distill.Request{MaxTokens: 256}},
-		{"greedy has no seed", distill.Request{}, distill.Request{Seed: 7, Sampling: model.Sampling{TopK: 4, TopP: 0.3}}},
+		{"greedy has no seed", distill.Request{}, distill.Request{Seed: 7, Sampling: model.Sampling{TopK: 4, TopP: 0.3, MinP: 0.1}}},
+		{"no penalty", distill.Request{}, distill.Request{Sampling: model.Sampling{RepetitionPenalty: 1}}},
 		{"all of the probability", distill.Request{Sampling: model.Sampling{Temperature: 1}}, distill.Request{Sampling: model.Sampling{Temperature: 1, TopP: 1}}},
-		{"nothing is generated", distill.Request{Given: &given}, distill.Request{Given: &given, MaxTokens: 3, Seed: 5, Sampling: model.Sampling{Temperature: 1}}},
+		{"nothing is generated", distill.Request{Given: &given}, distill.Request{Given: &given, MaxTokens: 3, Seed: 5, Sampling: model.Sampling{Temperature: 1, MinP: 0.1, RepetitionPenalty: 2}}},
 	} {
 		if c.a.Key("t") != c.b.Key("t") {
 			t.Errorf("%s: keys differ", c.name)
@@ -57,9 +62,24 @@ func TestKeysOfRequestsForOneAnswer(t *testing.T) {
 	}
 }
 
+// Paid answers are found by these keys: they must never change.
+func TestKeysStayWhatTheyWere(t *testing.T) {
+	given := "y"
+	for want, r := range map[string]distill.Request{
+		"9cbe4754165d313d34969159a2b97311220173392bbac627ad214dc67c3dc41b": {Prompt: "x"},
+		"57a97d70ba6941e39978b688f8583c13d85779a54119d460d176aaeecbe1637b": {Prompt: "x", MaxTokens: 9, TopK: 3},
+		"c50d3ee84ad27c157d9a51bb6fab69de486ae5c5206d0b5b9eca5248d97e29f7": {Prompt: "x", Seed: 7, Sampling: model.Sampling{Temperature: 0.7, TopK: 40, TopP: 0.9}},
+		"409f18a37574557cfb4d2b33bbb6f5bafaa4d048f4b99df786e1bc110c794722": {Prompt: "x", Given: &given, TopK: 2},
+	} {
+		if got := r.Key("t").String(); got != want {
+			t.Errorf("%+v: key %s, want %s", r, got, want)
+		}
+	}
+}
+
 func TestRequestValidate(t *testing.T) {
-	err := distill.Request{MaxTokens: -1, TopK: -2, Sampling: model.Sampling{Temperature: -1}}.Validate()
-	for _, want := range []string{"max_tokens: -1", "top_k: -2", "temperature: -1"} {
+	err := distill.Request{MaxTokens: -1, TopK: -2, Sampling: model.Sampling{Temperature: -1, MinP: 2, RepetitionPenalty: -3}}.Validate()
+	for _, want := range []string{"max_tokens: -1", "top_k: -2", "temperature: -1", "min_p: 2", "repetition_penalty: -3"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}

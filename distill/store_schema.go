@@ -108,11 +108,14 @@ type settings struct {
 	Temperature float64 `json:"temperature"`
 	SampleTopK  int     `json:"sample_top_k"`
 	SampleTopP  float64 `json:"sample_top_p"`
+	MinP        float64 `json:"min_p,omitempty"`
+	Repetition  float64 `json:"repetition_penalty,omitempty"`
 	Seed        uint64  `json:"seed"`
 }
 
 func settingsOf(r Request) settings {
 	r = r.canonical()
 	return settings{MaxTokens: r.MaxTokens, TopK: r.TopK, Temperature: r.Sampling.Temperature,
-		SampleTopK: r.Sampling.TopK, SampleTopP: r.Sampling.TopP, Seed: r.Seed}
+		SampleTopK: r.Sampling.TopK, SampleTopP: r.Sampling.TopP,
+		MinP: r.Sampling.MinP, Repetition: r.Sampling.RepetitionPenalty, Seed: r.Seed}
 }

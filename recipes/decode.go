@@ -73,6 +73,9 @@ func (d *decoder) resolve(n *yaml.Node, path string, depth int) (*yaml.Node, boo
 type field struct {
 	key   string
 	index []int
+	// omit: the zero value is left out of fingerprints, so that a key that came
+	// later leaves the artifacts of earlier recipes in use.
+	omit bool
 }
 
 // fields lists the keys of t, those of inlined structs too.
@@ -84,10 +87,10 @@ func fields(t reflect.Type) []field {
 		switch {
 		case option == "inline":
 			for _, in := range fields(f.Type) {
-				list = append(list, field{in.key, append([]int{i}, in.index...)})
+				list = append(list, field{in.key, append([]int{i}, in.index...), in.omit})
 			}
 		case key != "" && key != "-":
-			list = append(list, field{key, []int{i}})
+			list = append(list, field{key, []int{i}, option == "omitempty"})
 		}
 	}
 	return list

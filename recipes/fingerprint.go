@@ -25,7 +25,9 @@ func keyed(v reflect.Value) any {
 	case reflect.Struct:
 		out := map[string]any{}
 		for _, f := range fields(v.Type()) {
-			out[f.key] = keyed(v.FieldByIndex(f.index))
+			if value := v.FieldByIndex(f.index); !f.omit || !value.IsZero() {
+				out[f.key] = keyed(value)
+			}
 		}
 		return out
 	case reflect.Slice:

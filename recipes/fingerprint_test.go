@@ -36,6 +36,16 @@ func TestEveryKeyChangesTheFingerprint(t *testing.T) {
 	}
 }
 
+// Artifacts made before these keys were there are still found.
+func TestLaterKeysLeaveFingerprintsAlone(t *testing.T) {
+	got := print(t, &answersStage{})
+	for _, key := range []string{"min_p", "repetition_penalty"} {
+		if strings.Contains(got, key) {
+			t.Errorf("a fingerprint without %s has it: %s", key, got)
+		}
+	}
+}
+
 func print(t *testing.T, s stage) string {
 	t.Helper()
 	r := &Recipe{Models: map[string]Source{"": {Path: "x"}, "x": {Path: "x"}}}

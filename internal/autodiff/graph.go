@@ -107,20 +107,19 @@ type block struct {
 	operations []*operation
 }
 
-// Block applies f, a part of the model that reads nothing but x and parameters,
-// a layer. Recompute says which blocks are computed again for the gradient.
-func (g *Graph) Block(x Value, f func(x Value) Value) Value {
-	if g.err != nil {
-		return Value{}
-	}
+// Begin starts a block: a part of the model that reads one value from before
+// it, and of whose values one is read after it, a layer. Recompute says which blocks
+// are computed again for the gradient.
+func (g *Graph) Begin() {
 	if g.block != nil {
-		return g.fail("block within a block")
+		g.fail("block within a block")
 	}
 	g.block = &block{}
 	g.blocks = append(g.blocks, g.block)
-	defer func() { g.block = nil }()
-	return f(x)
 }
+
+// End ends the block.
+func (g *Graph) End() { g.block = nil }
 
 // Blocks is how many blocks the graph has.
 func (g *Graph) Blocks() int { return len(g.blocks) }

@@ -85,17 +85,30 @@ func (l *Linear) trains() bool {
 	return false
 }
 
-// Forward sets y (N,Out) for x (N,In), without dropout; temp gives scratch
-// memory of a shape, free until the call ends.
-func (l *Linear) Forward(dev compute.Device, y, x compute.Mat, temp func(rows, cols int) compute.Mat) {
+// Forward sets y (N,Out) for x (N,In), without dropout. The rows from generated
+// on are tokens that a model generates, one of each sequence: their products
+// are MatVec's. temp gives scratch memory of a shape, free until the call ends.
+func (l *Linear) Forward(dev compute.Device, y, x compute.Mat, generated int, temp func(rows, cols int) compute.Mat) {
+	multiply := func(y, x compute.Mat, w *compute.Weight, alpha float32, add bool) {
+		if generated > 0 {
+			dev.MatMul(y.RowRange(0, generated), x.RowRange(0, generated), w, alpha, add)
+		}
+		if generated < x.Rows {
+			dev.MatVec(y.RowRange(generated, x.Rows), x.RowRange(generated, x.Rows), w, alpha, add)
+		}
+	}
 	col := 0
 	for _, p := range l.Parts {
 		yp := y.ColRange(col, col+p.Weight.Out)
 		col += p.Weight.Out
-		p.base(dev, yp, x)
-		if p.LoRA != nil {
-			xa := temp(x.Rows, p.LoRA.A.Value.Shape()[0])
-			p.LoRA.forward(dev, yp, xa, x)
+		multiply(yp, x, p.Weight, 1, false)
+		if p.Bias != nil {
+			dev.AddRow(yp, compute.Of(p.Bias))
+		}
+		if u := p.LoRA; u != nil {
+			xa := temp(x.Rows, u.A.Value.Shape()[0])
+			multiply(xa, x, u.A.weight(), 1, false)
+			multiply(yp, xa, u.B.weight(), u.Scale, true)
 		}
 	}
 }

@@ -12,6 +12,8 @@ type Param struct {
 	Name  string
 	Value *tensor.Dense
 	Grad  *tensor.Dense
+
+	matrix *compute.Weight // that shares Value, from its first use on
 }
 
 // NewParam makes a Param of zeros.
@@ -20,4 +22,9 @@ func NewParam(dev compute.Device, name string, shape ...int) *Param {
 }
 
 // weight is the matrix that shares p's values.
-func (p *Param) weight() *compute.Weight { return compute.SharedF32(p.Value) }
+func (p *Param) weight() *compute.Weight {
+	if p.matrix == nil || p.matrix.Array() != p.Value {
+		p.matrix = compute.SharedF32(p.Value)
+	}
+	return p.matrix
+}

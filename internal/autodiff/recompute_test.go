@@ -25,10 +25,10 @@ func (f *fixture) layers(n int) func(g *autodiff.Graph) {
 	return func(g *autodiff.Graph) {
 		x := g.Dropout(g.Embed(table), 0.1)
 		for _, l := range list {
-			x = g.Block(x, func(x autodiff.Value) autodiff.Value {
-				x = g.Add(x, g.Linear(g.Attention(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.qkv), a), l.out))
-				return g.Add(x, g.Dropout(g.Linear(g.GLU(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.gateUp), compute.SiLU), l.down), 0.2))
-			})
+			g.Begin()
+			x = g.Add(x, g.Linear(g.Attention(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.qkv), a), l.out))
+			x = g.Add(x, g.Dropout(g.Linear(g.GLU(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.gateUp), compute.SiLU), l.down), 0.2))
+			g.End()
 		}
 		g.Head(x, table)
 	}

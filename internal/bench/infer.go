@@ -125,8 +125,8 @@ func (o InferOptions) prompts(ctx context.Context, c *model.Config, d *model.Dec
 
 // answer is how long an answer may get. Sequences of a long context start one
 // after another, and the first of them goes on until the last has had the
-// steps that are measured: each step starts one, or takes in 2048 tokens.
-func (o InferOptions) answer() int { return o.Generate + o.Batch*(1+o.Context/2048) + 1 }
+// steps that are measured: a step takes in 512 tokens at most.
+func (o InferOptions) answer() int { return o.Generate + o.Batch*(1+o.Context/512) + 1 }
 
 // generations measures steps in which every sequence gets a token.
 func (o InferOptions) generations(ctx context.Context, c *model.Config, d *model.Decoder) (*Work, error) {

@@ -7,46 +7,182 @@ import (
 )
 
 // Cache holds the keys and values of one sequence's tokens, so that the next
-// token costs one row. It belongs to the Decoder that made it.
+// token costs one row. Its rows lie in parts: first those that it shares with
+// the cache it was forked from, which nobody changes, then its own. It belongs
+// to the Decoder that made it.
 type Cache struct {
-	dev    compute.Device
-	width  int // G·E
+	memory *cacheMemory
+	parts  []part
 	length int
-	cap    int
-	keys   []*tensor.Dense // one per layer, (cap,G·E), turned by position
-	values []*tensor.Dense
+	own    bool  // the last part may be continued
+	room   int   // tokens that it is expected to hold
+	cuts   []int // lengths, ascending, at which a part ends because others will share it
 }
+
+// part is rows of a segment, one after another.
+type part struct {
+	segment    *segment
+	from, rows int
+}
+
+// segment is memory for the keys and values of some tokens in every layer.
+type segment struct {
+	array *tensor.Dense // (2·layers·rows, G·E): keys and values of a layer, layer after layer
+	rows  int
+	users int // caches with a part of it
+}
+
+const (
+	// A cache that outgrows its room gets as many rows again as half its length,
+	// within these bounds.
+	minGrowth, maxGrowth = 32, 512
+	// keptBytes bounds the segments without users that are kept for new sequences.
+	keptBytes = 128 << 20
+)
 
 // Len is the number of tokens that the cache holds.
 func (c *Cache) Len() int { return c.length }
 
-// grow makes room for n more tokens.
-func (c *Cache) grow(n int) {
-	need := c.length + n
-	if need <= c.cap {
-		return
-	}
-	size := max(need, 2*c.cap)
-	for _, list := range [][]*tensor.Dense{c.keys, c.values} {
-		for i, old := range list {
-			list[i] = c.dev.New(size, c.width)
-			if old != nil {
-				c.dev.Copy(compute.Of(list[i]).RowRange(0, c.length), compute.Of(old).RowRange(0, c.length))
-			}
-		}
-	}
-	c.cap = size
-}
+// Fork returns a cache that continues the sequence of c on its own, with room
+// for n more tokens. It copies nothing: both go on reading the rows so far.
+func (c *Cache) Fork(n int) *Cache { return c.forkAt(c.length, n) }
 
-// Fork returns a copy of c with room for n more tokens.
-func (c *Cache) Fork(n int) *Cache {
-	f := &Cache{dev: c.dev, width: c.width, length: c.length, cap: max(c.length+n, 1),
-		keys: make([]*tensor.Dense, len(c.keys)), values: make([]*tensor.Dense, len(c.values))}
-	for i := range c.keys {
-		for _, p := range []struct{ to, from []*tensor.Dense }{{f.keys, c.keys}, {f.values, c.values}} {
-			p.to[i] = c.dev.New(f.cap, f.width)
-			c.dev.Copy(compute.Of(p.to[i]).RowRange(0, c.length), compute.Of(p.from[i]).RowRange(0, c.length))
+// forkAt is Fork after the first length tokens.
+func (c *Cache) forkAt(length, n int) *Cache {
+	f := &Cache{memory: c.memory, length: length, room: length + n, parts: make([]part, 0, len(c.parts)+2)}
+	for _, p := range c.parts {
+		if length == 0 {
+			break
 		}
+		p.rows = min(p.rows, length)
+		length -= p.rows
+		f.addPart(p)
 	}
 	return f
+}
+
+func (c *Cache) addPart(p part) {
+	p.segment.users++
+	c.parts = append(c.parts, p)
+}
+
+// extend makes n more rows part of c, whose keys and values are yet to be
+// written. Rows that are there already stay where they are.
+func (c *Cache) extend(n int) {
+	for n > 0 {
+		took := min(n, c.left())
+		if took == 0 {
+			c.continueIn(c.memory.take(c.nextRows(n)), 0)
+			continue
+		}
+		c.parts[len(c.parts)-1].rows += took
+		c.length += took
+		n -= took
+	}
+}
+
+// continueIn puts the next rows into a segment, from row at on.
+func (c *Cache) continueIn(s *segment, at int) {
+	c.addPart(part{segment: s, from: at})
+	c.own = true
+}
+
+// left is how many rows the last part can still take.
+func (c *Cache) left() int {
+	if !c.own {
+		return 0
+	}
+	p := c.parts[len(c.parts)-1]
+	n := p.segment.rows - p.from - p.rows
+	for _, cut := range c.cuts {
+		switch {
+		case cut > c.length:
+			return min(n, cut-c.length)
+		case cut == c.length && p.rows > 0:
+			return 0
+		}
+	}
+	return n
+}
+
+// nextRows is the size of the segment after the last part, when n tokens come.
+func (c *Cache) nextRows(n int) int {
+	for _, cut := range c.cuts {
+		if cut > c.length {
+			return cut - c.length
+		}
+	}
+	if rest := c.room - c.length; rest >= n {
+		return rest
+	}
+	return max(n, min(max(c.length/2, minGrowth), maxGrowth))
+}
+
+// newest calls f for the parts of the last n rows, the last part first, with
+// how many of the n come before.
+func (c *Cache) newest(n int, f func(p part, before int)) {
+	for i := len(c.parts) - 1; n > 0; i-- {
+		p := c.parts[i]
+		rows := min(n, p.rows)
+		n -= rows
+		f(part{p.segment, p.from + p.rows - rows, rows}, n)
+	}
+}
+
+// release gives back what c holds and leaves it empty.
+func (c *Cache) release() {
+	for _, p := range c.parts {
+		if p.segment.users--; p.segment.users == 0 {
+			c.memory.keep(p.segment)
+		}
+	}
+	c.parts, c.length, c.own = nil, 0, false
+}
+
+// cacheMemory makes the segments of a Decoder's caches, and keeps some that
+// were given back.
+type cacheMemory struct {
+	dev    compute.Device
+	layers int
+	width  int // G·E
+	free   []*segment
+	bytes  int // of free
+}
+
+// take returns a segment of at least n rows without users.
+func (m *cacheMemory) take(n int) *segment {
+	best := -1
+	for i, s := range m.free {
+		if s.rows >= n && s.rows <= 2*n+64 && (best < 0 || s.rows < m.free[best].rows) {
+			best = i
+		}
+	}
+	if best >= 0 {
+		s := m.free[best]
+		m.free[best] = m.free[len(m.free)-1]
+		m.free = m.free[:len(m.free)-1]
+		m.bytes -= m.size(s)
+		return s
+	}
+	n = (n + 7) / 8 * 8 // so that sequences of about one length find each other's
+	return &segment{array: m.dev.New(2*m.layers*n, m.width), rows: n}
+}
+
+// keep takes back a segment.
+func (m *cacheMemory) keep(s *segment) {
+	if size := m.size(s); m.bytes+size <= keptBytes {
+		m.free = append(m.free, s)
+		m.bytes += size
+	}
+}
+
+func (m *cacheMemory) size(s *segment) int { return 4 * 2 * m.layers * s.rows * m.width }
+
+// kv views the rows of p in a layer.
+func (m *cacheMemory) kv(p part, layer int) compute.KV {
+	at := 2*layer*p.segment.rows + p.from
+	keys := compute.Mat{Array: p.segment.array, Offset: at * m.width, Rows: p.rows, Cols: m.width, Stride: m.width}
+	values := keys
+	values.Offset += p.segment.rows * m.width
+	return compute.KV{Keys: keys, Values: values}
 }

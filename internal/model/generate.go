@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/random"
 )
 
@@ -26,6 +27,9 @@ type GenerateOptions struct {
 	// Stepped is called after each step with the number of tokens that it chose,
 	// one for each sequence under way; nil is nobody.
 	Stepped func(tokens int)
+	// Begin, if given, is called when prompt i is begun. Prompts that begin alike
+	// are answered one after another, whatever their order.
+	Begin func(i int)
 }
 
 // stream is where prompt i draws from.
@@ -51,25 +55,29 @@ type TopTokens struct {
 	LogProbs []float32
 }
 
-// prefillRows bounds the prompt tokens that one step takes in.
-const prefillRows = 2048
+// prefillRows bounds the prompt tokens that one step takes in: answers under
+// way wait no longer for the prompts of others. Products of that many rows are
+// about as fast as of more.
+const prefillRows = 512
 
 // generation is one sequence under way.
 type generation struct {
-	prompt int // index
-	cache  *Cache
-	next   []int32 // tokens not yet in the cache
+	*intake
+	next   [1]int32 // token not yet in the cache
+	row    int      // of the step, whose logits it goes on from
 	answer Answer
 	rng    *rand.Rand
+	known  *repetition // nil without a penalty
 }
 
 // Generate answers prompts (token ids, not empty), several at a time: when one
-// answer is finished, the next prompt takes its place. done gets each answer as
-// it is finished, with the prompt's index, in the calling goroutine; its error
-// ends the generation. An answer ends with a stop token, after MaxTokens, or
-// when the model has no position for one more. Every prompt draws from a random
-// stream of its own and every row is summed in one order, so answers do not
-// depend on which others were under way.
+// answer is finished, the next prompt takes its place; long prompts are taken
+// in over several steps, and what prompts begin with in common is computed
+// once. done gets each answer as it is finished, with the prompt's index, in
+// the calling goroutine; its error ends the generation. An answer ends with a
+// stop token, after MaxTokens, or when the model has no position for one more.
+// Every prompt draws from a random stream of its own and every row is summed in
+// one order, so answers do not depend on which others were under way.
 func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOptions, done func(i int, a Answer) error) error {
 	if o.MaxTokens == 0 {
 		o.MaxTokens = 256
@@ -80,38 +88,139 @@ func (d *Decoder) Generate(ctx context.Context, prompts [][]int32, o GenerateOpt
 	if err := d.checkGenerate(prompts, o); err != nil {
 		return err
 	}
-	var active []*generation
-	for waiting := 0; waiting < len(prompts) || len(active) > 0; {
+	g := generator{d: d, o: &o}
+	g.feed = d.newFeed(prompts, func(i int) int { return len(prompts[i]) - 1 }, min(o.MaxTokens, 2*minGrowth))
+	for !g.feed.empty() || len(g.active) > 0 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rows := 0
-		for waiting < len(prompts) && len(active) < o.Batch && (rows == 0 || rows+len(prompts[waiting]) <= prefillRows) {
-			p := prompts[waiting]
-			active = append(active, &generation{prompt: waiting, next: p, cache: d.NewCache(len(p) + min(o.MaxTokens, 32)),
-				rng: o.stream(waiting)})
-			rows += len(p)
-			waiting++
-		}
-		if err := d.advance(active, &o); err != nil {
+		if err := g.step(); err != nil {
 			return err
 		}
 		if o.Stepped != nil {
-			o.Stepped(len(active))
+			o.Stepped(len(g.active))
 		}
-		var err error
-		active = slices.DeleteFunc(active, func(g *generation) bool {
-			if !d.finished(g, &o) || err != nil {
-				return false
-			}
-			err = done(g.prompt, g.answer)
-			return true
-		})
-		if err != nil {
+		if err := g.finish(done); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// generator is a call of Generate.
+type generator struct {
+	d      *Decoder
+	o      *GenerateOptions
+	feed   *feed
+	pieces []piece
+	active []*generation
+}
+
+// step takes prompts in, runs the tokens that were chosen last, and chooses the next ones.
+func (g *generator) step() error {
+	e := &g.d.eager
+	e.begin()
+	begun := g.feed.next
+	free := g.o.Batch - len(g.active)
+	if g.feed.partial != nil {
+		free--
+	}
+	g.pieces = g.feed.fill(g.pieces[:0], prefillRows, free)
+	if g.o.Begin != nil {
+		for _, i := range g.feed.order[begun:g.feed.next] {
+			g.o.Begin(i)
+		}
+	}
+	for _, a := range g.active {
+		a.row = e.add(Run{Cache: a.cache, Tokens: a.next[:], Generated: true})
+	}
+	for _, p := range g.pieces {
+		if p.whole {
+			g.active = append(g.active, g.begin(p))
+		}
+	}
+	h := g.d.run()
+	if len(g.active) == 0 {
+		return nil
+	}
+	return g.choose(h)
+}
+
+// begin makes the generation of a prompt that is in whole.
+func (g *generator) begin(p piece) *generation {
+	a := &generation{intake: p.intake, row: p.row + p.to - p.from - 1, rng: g.o.stream(p.index)}
+	if g.o.penalizes() {
+		a.known = newRepetition(g.o.RepetitionPenalty, g.d.m.Config.VocabSize)
+		a.known.note(g.feed.sequences[p.index]...)
+	}
+	return a
+}
+
+// choose chooses every sequence's next token.
+func (g *generator) choose(h compute.Mat) error {
+	d := g.d
+	d.rows = d.rows[:0]
+	for _, a := range g.active {
+		d.rows = append(d.rows, int32(a.row))
+	}
+	logits := d.nextLogits(h, d.rows)
+	for i, a := range g.active {
+		if a.known != nil {
+			a.known.read(d.m.dev.Host(logits.RowRange(i, i+1)))
+		}
+	}
+	d.m.dev.LogSoftmax(logits)
+	for i, a := range g.active {
+		if err := g.extend(a, d.m.dev.Host(logits.RowRange(i, i+1))); err != nil {
+			return fmt.Errorf("prompt %d: token %d of the answer: %w", a.index, len(a.answer.Tokens), err)
+		}
+	}
+	return nil
+}
+
+// extend chooses a's next token from the log-probabilities of one row.
+func (g *generator) extend(a *generation, row []float32) error {
+	if err := finite(row); err != nil {
+		return err
+	}
+	if a.known != nil {
+		a.known.apply(row)
+	}
+	id := g.d.sampler.choose(&g.o.Sampling, row, a.rng)
+	if a.known != nil {
+		a.known.undo(row)
+		a.known.note(id)
+	}
+	a.next[0] = id
+	a.answer.Tokens = append(a.answer.Tokens, id)
+	a.answer.LogProbs = append(a.answer.LogProbs, row[id])
+	if g.o.TopK > 0 {
+		a.answer.Top = append(a.answer.Top, top(row, g.o.TopK))
+	}
+	return nil
+}
+
+// finish hands over the answers that end with their last token.
+func (g *generator) finish(done func(i int, a Answer) error) error {
+	var err error
+	g.active = slices.DeleteFunc(g.active, func(a *generation) bool {
+		if err != nil || !g.ends(a) {
+			return false
+		}
+		g.feed.end(a.intake)
+		err = done(a.index, a.answer)
+		return true
+	})
+	return err
+}
+
+// ends tells whether a's answer ends with its last token.
+func (g *generator) ends(a *generation) bool {
+	if slices.Contains(g.o.Stop, a.next[0]) {
+		a.answer.Stopped = true
+		return true
+	}
+	return len(a.answer.Tokens) >= g.o.MaxTokens || a.cache.Len() >= g.d.m.Config.MaxPositionEmbeddings
 }
 
 // checkGenerate refuses what would end the generation later, before any answer.
@@ -144,54 +253,11 @@ func (o GenerateOptions) Validate() error {
 	return errors.Join(errs...)
 }
 
-// advance runs one step and chooses every sequence's next token.
-func (d *Decoder) advance(active []*generation, o *GenerateOptions) error {
-	runs := make([]Run, len(active))
-	last := make([]int32, len(active))
-	row := 0
-	for i, g := range active {
-		runs[i] = Run{g.cache, g.next}
-		row += len(g.next)
-		last[i] = int32(row - 1)
-	}
-	h, err := d.Step(runs)
-	if err != nil {
-		return fmt.Errorf("prompt %d and others: %w", active[0].prompt, err)
-	}
-	logits := d.Logits(h, last)
-	d.m.dev.LogSoftmax(logits)
-	for i, g := range active {
-		row := d.m.dev.Host(logits.RowRange(i, i+1))
-		if err := finite(row); err != nil {
-			return fmt.Errorf("prompt %d: token %d of the answer: %w", g.prompt, len(g.answer.Tokens), err)
-		}
-		id := o.choose(row, g.rng)
-		g.next = []int32{id}
-		g.answer.Tokens = append(g.answer.Tokens, id)
-		g.answer.LogProbs = append(g.answer.LogProbs, row[id])
-		if o.TopK > 0 {
-			ids, logProbs := top(row, o.TopK)
-			g.answer.Top = append(g.answer.Top, TopTokens{ids, logProbs})
-		}
-	}
-	return nil
-}
-
-// finished tells whether g's answer ends with its last token.
-func (d *Decoder) finished(g *generation, o *GenerateOptions) bool {
-	if slices.Contains(o.Stop, g.answer.Tokens[len(g.answer.Tokens)-1]) {
-		g.answer.Stopped = true
-		return true
-	}
-	return len(g.answer.Tokens) >= o.MaxTokens || g.cache.Len() >= d.m.Config.MaxPositionEmbeddings
-}
-
-// finite refuses log-probabilities with a NaN: a model whose numbers broke.
+// finite refuses the log-probabilities of a model whose numbers broke: a NaN or
+// infinity among the logits leaves no log-probability a number, so one tells.
 func finite(logProbs []float32) error {
-	for id, v := range logProbs {
-		if math.IsNaN(float64(v)) || math.IsInf(float64(v), 1) {
-			return fmt.Errorf("log-probability of token id %d is %v", id, v)
-		}
+	if v := logProbs[0]; math.IsNaN(float64(v)) || math.IsInf(float64(v), 1) {
+		return fmt.Errorf("log-probability of token id 0 is %v", v)
 	}
 	return nil
 }

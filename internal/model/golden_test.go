@@ -143,7 +143,7 @@ func nearNumber(t *testing.T, what string, got, want, tol float64) {
 func logitsOf(t *testing.T, m *model.Model, ids []int32) []float32 {
 	t.Helper()
 	d := model.NewDecoder(m)
-	h, err := d.Step([]model.Run{{d.NewCache(40), ids[:40]}, {d.NewCache(40), ids[40:]}})
+	h, err := d.Step([]model.Run{{Cache: d.NewCache(40), Tokens: ids[:40]}, {Cache: d.NewCache(40), Tokens: ids[40:]}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,6 @@
 package model
 
 import (
-	"fmt"
-
 	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/compute"
 )
@@ -11,8 +9,10 @@ import (
 // a graph when training, an array when decoding.
 type ops[V any] interface {
 	At(place string)
-	// Block is f(x), a layer, which may be computed again for its gradient.
-	Block(x V, f func(x V) V) V
+	// Begin and End enclose a layer, which may be computed again for its
+	// gradient: it reads one value from before it, and one of its own is read after it.
+	Begin()
+	End()
 	Embed(t *autodiff.Table) V
 	RMSNorm(x V, gain *autodiff.Gain, eps float32) V
 	Linear(x V, l *autodiff.Linear) V
@@ -29,15 +29,16 @@ func hidden[V any](o ops[V], m *Model, dropout float32) V {
 	eps := float32(m.Config.RMSNormEps)
 	o.At("embedding")
 	x := o.Dropout(o.Embed(m.Embed), dropout)
-	for i, l := range m.Layers {
-		x = o.Block(x, func(x V) V {
-			o.At(fmt.Sprintf("layer %d attention", i))
-			a := o.Attention(o.Linear(o.RMSNorm(x, l.AttentionNorm, eps), l.QKV), m.attention)
-			x = o.Add(x, o.Dropout(o.Linear(a, l.Output), dropout))
-			o.At(fmt.Sprintf("layer %d mlp", i))
-			f := o.GLU(o.Linear(o.RMSNorm(x, l.MLPNorm, eps), l.GateUp), m.activation)
-			return o.Add(x, o.Dropout(o.Linear(f, l.Down), dropout))
-		})
+	for i := range m.Layers {
+		l := &m.Layers[i]
+		o.Begin()
+		o.At(l.attentionPlace)
+		a := o.Attention(o.Linear(o.RMSNorm(x, l.AttentionNorm, eps), l.QKV), m.attention)
+		x = o.Add(x, o.Dropout(o.Linear(a, l.Output), dropout))
+		o.At(l.mlpPlace)
+		f := o.GLU(o.Linear(o.RMSNorm(x, l.MLPNorm, eps), l.GateUp), m.activation)
+		x = o.Add(x, o.Dropout(o.Linear(f, l.Down), dropout))
+		o.End()
 	}
 	o.At("head")
 	return o.RMSNorm(x, m.Norm, eps)

@@ -35,6 +35,8 @@ type Model struct {
 type Layer struct {
 	AttentionNorm, MLPNorm    *autodiff.Gain
 	QKV, Output, GateUp, Down *autodiff.Linear
+
+	attentionPlace, mlpPlace string // where in the model, for messages
 }
 
 // Params are the arrays that training changes, in a fixed order: all weights
@@ -70,7 +72,9 @@ func assemble(dev compute.Device, c Config, w weights) (*Model, error) {
 	a := assembler{w: w}
 	m.Embed = &autodiff.Table{Weight: a.matrix("model.embed_tokens", c.VocabSize, c.HiddenSize)}
 	for i := range c.NumHiddenLayers {
-		m.Layers = append(m.Layers, a.layer(&c, fmt.Sprintf("model.layers.%d.", i)))
+		l := a.layer(&c, fmt.Sprintf("model.layers.%d.", i))
+		l.attentionPlace, l.mlpPlace = fmt.Sprintf("layer %d attention", i), fmt.Sprintf("layer %d mlp", i)
+		m.Layers = append(m.Layers, l)
 		if a.err != nil {
 			return nil, a.err
 		}

@@ -5,15 +5,24 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 )
 
 // Sampling says how the next token is chosen. The zero value is greedy: the
-// most likely token, the lowest id of equals.
+// most likely token, the lowest id of equals. The steps and their order are
+// those of transformers: repetition penalty, temperature, top-k, top-p, min-p.
+// (llama.cpp has the same steps, but by default the temperature comes last and
+// the penalty looks back 64 tokens.)
 type Sampling struct {
 	Temperature float64 `yaml:"temperature"`  // 0 is greedy
 	TopK        int     `yaml:"sample_top_k"` // sample from the k most likely tokens; 0 is all
 	TopP        float64 `yaml:"sample_top_p"` // sample from the fewest tokens that have this probability together; 0 and 1 are all
+	// MinP is the least probability of a token to sample from, as a share of the
+	// likeliest one's; 0 is none.
+	MinP float64 `yaml:"min_p,omitempty" json:",omitempty"`
+	// RepetitionPenalty divides the logit of every token that the prompt or the
+	// answer has already, or multiplies it if it is negative (Keskar et al. 2019,
+	// as transformers does it); 0 and 1 leave it. It is of greedy answers too.
+	RepetitionPenalty float64 `yaml:"repetition_penalty,omitempty" json:",omitempty"`
 }
 
 // Validate reports every field that is out of range.
@@ -28,94 +37,98 @@ func (s Sampling) Validate() error {
 	if !(s.TopP >= 0 && s.TopP <= 1) {
 		errs = append(errs, fmt.Errorf("sample_top_p: %v: want 0 to 1", s.TopP))
 	}
+	if !(s.MinP >= 0 && s.MinP <= 1) {
+		errs = append(errs, fmt.Errorf("min_p: %v: want 0 to 1", s.MinP))
+	}
+	if p := s.RepetitionPenalty; p != 0 && !(p >= 0.01 && p <= 100) {
+		errs = append(errs, fmt.Errorf("repetition_penalty: %v: want 0 (none) or 0.01 to 100", p))
+	}
 	return errors.Join(errs...)
 }
 
-// choose draws a token from the log-probabilities of one row.
-func (s Sampling) choose(logProbs []float32, rng *rand.Rand) int32 {
-	if s.Temperature == 0 {
-		best := 0
-		for i, v := range logProbs {
-			if v > logProbs[best] {
-				best = i
-			}
-		}
-		return int32(best)
-	}
-	k := len(logProbs)
-	if s.TopK > 0 {
-		k = min(k, s.TopK)
-	}
-	ids, tops := top(logProbs, k)
-	weights := make([]float64, len(ids))
-	total := 0.0
-	for i, v := range tops {
-		weights[i] = math.Exp(float64(v-tops[0]) / s.Temperature)
-		total += weights[i]
-	}
-	if s.TopP > 0 && s.TopP < 1 {
-		weights, total = nucleus(weights, total, s.TopP)
-	}
-	x := rng.Float64() * total
-	for i, w := range weights {
-		if x -= w; x < 0 {
-			return ids[i]
-		}
-	}
-	return ids[len(weights)-1]
+// penalizes tells whether repeated tokens are penalized.
+func (s Sampling) penalizes() bool { return s.RepetitionPenalty != 0 && s.RepetitionPenalty != 1 }
+
+// farthest is how far below the likeliest token min-p lets one be, in nats.
+func (s Sampling) farthest() float64 { return -math.Log(s.MinP) } // infinity for 0
+
+// sampler draws tokens, with memory that it uses again.
+type sampler struct {
+	descent
+	weights []float64
 }
 
-// nucleus keeps the first weights that have the share p of total together.
-func nucleus(weights []float64, total, p float64) ([]float64, float64) {
-	sum := 0.0
+// choose draws a token from the scores of one row, which are logits up to a
+// constant: of any value but NaN and +Inf.
+func (m *sampler) choose(s *Sampling, scores []float32, rng *rand.Rand) int32 {
+	best := largest(scores)
+	switch {
+	case s.Temperature == 0:
+		return int32(best)
+	case s.TopK > 0 && s.TopK < len(scores):
+		return m.chooseFew(s, scores, rng)
+	}
+	nucleus := s.TopP > 0 && s.TopP < 1
+	limit := s.farthest()
+	if nucleus {
+		limit = math.Inf(1) // its share is of all tokens
+	}
+	total := m.begin(scores, scores[best], s.Temperature, limit)
+	if nucleus {
+		last, sum := m.find(s.TopP * total)
+		if total = sum; m.distance(scores[last]) > s.farthest()*perNat {
+			total = m.begin(scores, scores[best], s.Temperature, s.farthest())
+		}
+	}
+	id, _ := m.find(rng.Float64() * total)
+	return id
+}
+
+// chooseFew draws from the top k, put in order.
+func (m *sampler) chooseFew(s *Sampling, scores []float32, rng *rand.Rand) int32 {
+	m.ids = largestFew(m.ids[:0], scores, s.TopK)
+	m.weights = m.weights[:0]
+	total := 0.0
+	for _, id := range m.ids {
+		w := math.Exp(float64(scores[id]-scores[m.ids[0]]) / s.Temperature)
+		m.weights = append(m.weights, w)
+		total += w
+	}
+	share := 1.0
+	if s.TopP > 0 {
+		share = s.TopP
+	}
+	kept, total := nucleus(m.weights, share*total, s.MinP)
+	x := rng.Float64() * total
+	for i, w := range kept {
+		if x -= w; x < 0 {
+			return m.ids[i]
+		}
+	}
+	return m.ids[len(kept)-1]
+}
+
+// nucleus keeps the first weights, in descending order, that reach mass
+// together, without any after the first that is under least, and sums them up.
+func nucleus(weights []float64, mass, least float64) (kept []float64, sum float64) {
 	for i, w := range weights {
-		if sum += w; sum >= p*total {
+		if i > 0 && w < least {
+			return weights[:i], sum
+		}
+		if sum += w; sum >= mass {
 			return weights[:i+1], sum
 		}
 	}
-	return weights, total
+	return weights, sum
 }
 
 // top returns the k largest values and where they are, largest first, the
 // lowest index of equals first.
-func top(values []float32, k int) (ids []int32, tops []float32) {
+func top(values []float32, k int) TopTokens {
 	k = min(k, len(values))
-	ids = make([]int32, 0, k+1)
-	better := func(a, b int32) int {
-		switch {
-		case values[a] > values[b]:
-			return -1
-		case values[a] < values[b]:
-			return 1
-		}
-		return int(a - b)
+	t := TopTokens{IDs: largestFew(make([]int32, 0, k), values, k), LogProbs: make([]float32, k)}
+	for i, id := range t.IDs {
+		t.LogProbs[i] = values[id]
 	}
-	if k == len(values) {
-		for i := range values {
-			ids = append(ids, int32(i))
-		}
-		slices.SortFunc(ids, better)
-	} else {
-		ids = topFew(values, k, ids, better)
-	}
-	tops = make([]float32, len(ids))
-	for i, id := range ids {
-		tops[i] = values[id]
-	}
-	return ids, tops
-}
-
-// topFew keeps the k best seen so far in order; most values fail the first comparison.
-func topFew(values []float32, k int, ids []int32, better func(a, b int32) int) []int32 {
-	for i := range values {
-		if len(ids) == k && (k == 0 || values[i] <= values[ids[k-1]]) {
-			continue
-		}
-		at, _ := slices.BinarySearchFunc(ids, int32(i), better)
-		ids = slices.Insert(ids, at, int32(i))
-		if len(ids) > k {
-			ids = ids[:k]
-		}
-	}
-	return ids
+	return t
 }

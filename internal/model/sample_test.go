@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"testing"
@@ -28,13 +29,13 @@ func TestTop(t *testing.T) {
 		{"of nothing", nil, 3, []int32{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ids, tops := top(c.values, c.k)
-			if !slices.Equal(ids, c.want) || len(tops) != len(ids) {
-				t.Fatalf("%v with %v, want %v", ids, tops, c.want)
+			got := top(c.values, c.k)
+			if !slices.Equal(got.IDs, c.want) || len(got.LogProbs) != len(got.IDs) {
+				t.Fatalf("%v with %v, want %v", got.IDs, got.LogProbs, c.want)
 			}
-			for i, id := range ids {
-				if tops[i] != c.values[id] {
-					t.Errorf("value %v at id %d", tops[i], id)
+			for i, id := range got.IDs {
+				if got.LogProbs[i] != c.values[id] {
+					t.Errorf("value %v at id %d", got.LogProbs[i], id)
 				}
 			}
 		})
@@ -45,32 +46,46 @@ func TestTop(t *testing.T) {
 		for i := range values {
 			values[i] = float32(rng.IntN(9))
 		}
-		all, _ := top(values, len(values))
+		all := inOrder(values)
 		k := rng.IntN(len(values) + 1)
-		if few, _ := top(values, k); !slices.Equal(few, all[:k]) {
+		if few := top(values, k).IDs; !slices.Equal(few, all[:k]) {
 			t.Fatalf("the %d best of %v: %v, want %v", k, values, few, all[:k])
 		}
 	}
+}
+
+// inOrder sorts all indices of values, the largest value first, the lowest index first of equals.
+func inOrder(values []float32) []int32 {
+	var ids []int32
+	for i := range values {
+		ids = append(ids, int32(i))
+	}
+	slices.SortStableFunc(ids, func(a, b int32) int { return cmp.Compare(values[b], values[a]) })
+	return ids
 }
 
 func TestNucleus(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		weights []float64
-		p       float64
+		p, min  float64
 		want    int
 	}{
-		{"the first suffices", []float64{6, 3, 1}, 0.5, 1},
-		{"exactly", []float64{4, 4, 2}, 0.4, 1},
-		{"just beyond", []float64{4, 4, 2}, 0.41, 2},
-		{"all", []float64{4, 4, 2}, 0.99, 3},
-		{"tiny", []float64{1, 1}, 1e-300, 1},
+		{"the first suffices", []float64{6, 3, 1}, 0.5, 0, 1},
+		{"exactly", []float64{4, 4, 2}, 0.4, 0, 1},
+		{"just beyond", []float64{4, 4, 2}, 0.41, 0, 2},
+		{"all", []float64{4, 4, 2}, 0.99, 0, 3},
+		{"tiny", []float64{1, 1}, 1e-300, 0, 1},
+		{"none too unlikely", []float64{1, 0.5, 0.5}, 1, 0.5, 3},
+		{"one too unlikely", []float64{1, 0.5, 0.4}, 1, 0.5, 2},
+		{"the share is of all", []float64{1, 0.5, 0.5}, 0.5, 0.6, 1},
+		{"all but the first", []float64{1, 0.9}, 1, 1, 1},
 	} {
 		total := 0.0
 		for _, w := range c.weights {
 			total += w
 		}
-		kept, sum := nucleus(c.weights, total, c.p)
+		kept, sum := nucleus(c.weights, c.p*total, c.min)
 		want := 0.0
 		for _, w := range c.weights[:c.want] {
 			want += w
@@ -98,14 +113,21 @@ func TestChooseFollowsTheDistribution(t *testing.T) {
 		{"top p", Sampling{Temperature: 1, TopP: 0.85}, []float64{0, 4. / 9, 2. / 9, 3. / 9, 0}},
 		{"top p of 1", Sampling{Temperature: 1, TopP: 1}, probs},
 		{"top p within top k", Sampling{Temperature: 1, TopK: 2, TopP: 0.5}, []float64{0, 1, 0, 0, 0}},
+		{"min p", Sampling{Temperature: 1, MinP: 0.6}, []float64{0, 4. / 7, 0, 3. / 7, 0}},
+		{"min p within top k", Sampling{Temperature: 1, TopK: 3, MinP: 0.6}, []float64{0, 4. / 7, 0, 3. / 7, 0}},
+		{"min p within top p", Sampling{Temperature: 1, TopP: 0.95, MinP: 0.6}, []float64{0, 4. / 7, 0, 3. / 7, 0}},
+		{"top p within min p", Sampling{Temperature: 1, TopP: 0.65, MinP: 0.3}, []float64{0, 4. / 7, 0, 3. / 7, 0}},
+		{"min p after the temperature", Sampling{Temperature: 0.5, MinP: 0.6}, []float64{0, 1, 0, 0, 0}},
+		{"min p of 1", Sampling{Temperature: 50, MinP: 1}, []float64{0, 1, 0, 0, 0}},
 		{"cold", Sampling{Temperature: 0.5}, []float64{0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3, 0}},
 		{"freezing", Sampling{Temperature: 1e-300}, []float64{0, 1, 0, 0, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			const n = 20000
+			var m sampler
 			rng, counts := random.Stream(2, c.name), make([]float64, len(probs))
 			for range n {
-				counts[c.s.choose(logProbs, rng)]++
+				counts[m.choose(&c.s, logProbs, rng)]++
 			}
 			for i, want := range c.want {
 				// Five standard deviations.
@@ -115,18 +137,19 @@ func TestChooseFollowsTheDistribution(t *testing.T) {
 			}
 		})
 	}
-	if id := (Sampling{}).choose([]float32{-1, -0.5, -0.5}, nil); id != 1 {
+	if id := new(sampler).choose(&Sampling{}, []float32{-1, -0.5, -0.5}, nil); id != 1 {
 		t.Errorf("greedy among equals: %d, want the lowest", id)
 	}
 }
 
 func TestSamplingValidate(t *testing.T) {
-	for _, s := range []Sampling{{}, {Temperature: 100, TopK: 1 << 40, TopP: 1}} {
+	for _, s := range []Sampling{{}, {Temperature: 100, TopK: 1 << 40, TopP: 1, MinP: 1, RepetitionPenalty: 100}, {RepetitionPenalty: 0.01}} {
 		if err := s.Validate(); err != nil {
 			t.Errorf("%+v: %v", s, err)
 		}
 	}
-	for _, s := range []Sampling{{Temperature: -1}, {Temperature: math.Inf(1)}, {TopK: -1}, {TopP: -0.1}, {TopP: math.NaN()}} {
+	for _, s := range []Sampling{{Temperature: -1}, {Temperature: math.Inf(1)}, {TopK: -1}, {TopP: -0.1}, {TopP: math.NaN()},
+		{MinP: -0.1}, {MinP: 1.1}, {MinP: math.NaN()}, {RepetitionPenalty: -1}, {RepetitionPenalty: 0.001}, {RepetitionPenalty: 101}, {RepetitionPenalty: math.NaN()}} {
 		if s.Validate() == nil {
 			t.Errorf("%+v: no error", s)
 		}

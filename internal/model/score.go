@@ -3,7 +3,6 @@ package model
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	"github.com/retort-ml/retort/internal/compute"
 )
@@ -11,7 +10,7 @@ import (
 // scoreRows bounds the rows of one step when scoring, and logitRows those
 // whose logits exist at a time.
 const (
-	scoreRows = 2048
+	scoreRows = 1024
 	logitRows = 256
 )
 
@@ -23,7 +22,7 @@ type Scored struct {
 
 // Score returns the log-probabilities of the tokens of each sequence from index
 // from[i] ≥ 1 on, each given all before it, and with topK > 0 the likeliest
-// alternatives at each place.
+// alternatives at each place. What sequences begin with in common is computed once.
 func (d *Decoder) Score(ctx context.Context, sequences [][]int32, from []int, topK int) ([]Scored, error) {
 	if len(from) != len(sequences) {
 		return nil, fmt.Errorf("score %d sequences from %d indices", len(sequences), len(from))
@@ -37,218 +36,71 @@ func (d *Decoder) Score(ctx context.Context, sequences [][]int32, from []int, to
 		}
 	}
 	out := make([]Scored, len(sequences))
-	for start := 0; start < len(sequences); {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		end, rows := start, 0
-		for end < len(sequences) && (end == start || rows+len(sequences[end]) <= scoreRows) {
-			rows += len(sequences[end])
-			end++
-		}
-		if err := d.scoreBatch(sequences[start:end], from[start:end], topK, out[start:end]); err != nil {
-			return nil, fmt.Errorf("sequences %d to %d: %w", start, end-1, err)
-		}
-		start = end
-	}
-	return out, nil
-}
-
-// scoredRow is a row of a step whose next token is scored.
-type scoredRow struct {
-	row    int32
-	target int32
-	out    int // index of the sequence
-}
-
-func (d *Decoder) scoreBatch(sequences [][]int32, from []int, topK int, out []Scored) error {
-	var runs []Run
-	var list []scoredRow
-	row := 0
+	runs, own := make([][]int32, 0, len(sequences)), make([]int, 0, len(sequences))
+	var index []int // of each run
 	for i, s := range sequences {
-		if from[i] == len(s) {
-			continue
-		}
-		runs = append(runs, Run{d.NewCache(len(s) - 1), s[:len(s)-1]})
-		for j := from[i]; j < len(s); j++ {
-			list = append(list, scoredRow{int32(row + j - 1), s[j], i})
-		}
-		row += len(s) - 1
-	}
-	if len(runs) == 0 {
-		return nil
-	}
-	h, err := d.Step(runs)
-	if err != nil {
-		return err
-	}
-	return d.eachLogProbs(h, list, func(r scoredRow, logProbs []float32) error {
-		s := &out[r.out]
-		s.LogProbs = append(s.LogProbs, logProbs[r.target])
-		if topK > 0 {
-			ids, values := top(logProbs, topK)
-			s.Top = append(s.Top, TopTokens{ids, values})
-		}
-		return nil
-	})
-}
-
-// eachLogProbs calls f with the log-probabilities (V) of each row in list.
-func (d *Decoder) eachLogProbs(h compute.Mat, list []scoredRow, f func(scoredRow, []float32) error) error {
-	for chunk := range slices.Chunk(list, logitRows) {
-		rows := make([]int32, len(chunk))
-		for i, r := range chunk {
-			rows[i] = r.row
-		}
-		logits := d.Logits(h, rows)
-		d.m.dev.LogSoftmax(logits)
-		for i, r := range chunk {
-			values := d.m.dev.Host(logits.RowRange(i, i+1))
-			if err := finite(values); err != nil {
-				return err
-			}
-			if err := f(r, values); err != nil {
-				return err
-			}
+		if from[i] < len(s) {
+			runs, own, index = append(runs, s[:len(s)-1]), append(own, from[i]-1), append(index, i)
 		}
 	}
-	return nil
-}
-
-// ScoreChoices returns the log-likelihood in nats (prompts,choices) of each
-// choice, a list of token ids, as the continuation of each prompt. The prompt
-// is computed once, and choices that begin alike share their beginning.
-func (d *Decoder) ScoreChoices(ctx context.Context, prompts, choices [][]int32) ([][]float64, error) {
-	longest := 0
-	for i, c := range choices {
-		if err := d.checkTokens(c, 0); err != nil {
-			return nil, fmt.Errorf("choice %d: %w", i, err)
-		}
-		longest = max(longest, len(c))
-	}
-	for i, p := range prompts {
-		if err := d.checkTokens(p, max(longest-1, 0)); err != nil {
-			return nil, fmt.Errorf("prompt %d with the longest choice: %w", i, err)
-		}
-	}
-	out := make([][]float64, len(prompts))
-	for start := 0; start < len(prompts); {
+	f := d.newFeed(runs, func(r int) int { return own[r] }, 0)
+	var pieces []piece
+	for !f.empty() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		end, rows := start, 0
-		for end < len(prompts) && (end == start || rows+len(prompts[end]) <= scoreRows) {
-			rows += len(prompts[end])
-			end++
+		d.eager.begin()
+		pieces = f.fill(pieces[:0], scoreRows, len(runs))
+		if err := d.scorePieces(pieces, sequences, from, index, topK, out); err != nil {
+			return nil, err
 		}
-		if err := d.choicesBatch(prompts[start:end], choices, out[start:end]); err != nil {
-			return nil, fmt.Errorf("prompts %d to %d: %w", start, end-1, err)
+		for _, p := range pieces {
+			if p.whole {
+				f.end(p.intake)
+			}
 		}
-		start = end
 	}
 	return out, nil
 }
 
-// choicesBatch scores the first token of every choice from the prompts' last
-// rows, then the others from copies of the prompts' caches.
-func (d *Decoder) choicesBatch(prompts, choices [][]int32, out [][]float64) error {
-	runs := make([]Run, len(prompts))
-	list := make([]scoredRow, len(prompts))
-	row := 0
-	for i, p := range prompts {
-		runs[i] = Run{d.NewCache(len(p)), p}
-		row += len(p)
-		list[i] = scoredRow{row: int32(row - 1), out: i}
-		out[i] = make([]float64, len(choices))
+// scorePieces runs the step and scores the tokens that its rows predict.
+func (d *Decoder) scorePieces(pieces []piece, sequences [][]int32, from, index []int, topK int, out []Scored) error {
+	h := d.run()
+	type target struct{ sequence, token int }
+	var targets []target
+	var rows []int32
+	for _, p := range pieces {
+		i := index[p.index]
+		for j := max(from[i], p.from+1); j <= p.to; j++ {
+			targets = append(targets, target{i, j})
+			rows = append(rows, int32(p.row+j-1-p.from))
+		}
 	}
-	h, err := d.Step(runs)
-	if err != nil {
-		return err
-	}
-	err = d.eachLogProbs(h, list, func(r scoredRow, logProbs []float32) error {
-		for c, tokens := range choices {
-			out[r.out][c] = float64(logProbs[tokens[0]])
+	return d.eachLogProbs(h, rows, func(n int, logProbs []float32) error {
+		t := targets[n]
+		if err := finite(logProbs); err != nil {
+			return fmt.Errorf("sequence %d: token %d: %w", t.sequence, t.token, err)
+		}
+		s := &out[t.sequence]
+		s.LogProbs = append(s.LogProbs, logProbs[sequences[t.sequence][t.token]])
+		if topK > 0 {
+			s.Top = append(s.Top, top(logProbs, topK))
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	branches := branchesOf(choices)
-	if len(branches) == 0 {
-		return nil
-	}
-	for i, r := range runs {
-		if err := d.scoreBranches(r.Cache, branches, choices, out[i]); err != nil {
-			return fmt.Errorf("prompt %d: %w", i, err)
-		}
-	}
-	return nil
 }
 
-// branch is a beginning that several choices share: all their tokens but the last.
-type branch struct {
-	tokens  []int32
-	choices []int
-}
-
-// branchesOf groups the choices of two tokens and more by their beginnings; a
-// beginning that another continues is part of that one.
-func branchesOf(choices [][]int32) []branch {
-	var order []int
-	for i, c := range choices {
-		if len(c) > 1 {
-			order = append(order, i)
-		}
-	}
-	// Longest beginnings first, so that shorter ones find theirs.
-	slices.SortStableFunc(order, func(a, b int) int { return len(choices[b]) - len(choices[a]) })
-	var list []branch
-	for _, i := range order {
-		head := choices[i][:len(choices[i])-1]
-		at := slices.IndexFunc(list, func(b branch) bool {
-			return len(b.tokens) >= len(head) && slices.Equal(b.tokens[:len(head)], head)
-		})
-		if at < 0 {
-			list = append(list, branch{tokens: head})
-			at = len(list) - 1
-		}
-		list[at].choices = append(list[at].choices, i)
-	}
-	return list
-}
-
-// scoreBranches adds the log-probabilities of the choices' second and later
-// tokens after the sequence in cache.
-func (d *Decoder) scoreBranches(cache *Cache, branches []branch, choices [][]int32, out []float64) error {
-	for len(branches) > 0 {
-		var runs []Run
-		var list []scoredRow
-		row := 0
-		n := 0
-		for n < len(branches) && (n == 0 || row+len(branches[n].tokens) <= scoreRows) {
-			b := branches[n]
-			runs = append(runs, Run{cache.Fork(len(b.tokens)), b.tokens})
-			for _, c := range b.choices {
-				for j := 1; j < len(choices[c]); j++ {
-					list = append(list, scoredRow{int32(row + j - 1), choices[c][j], c})
-				}
+// eachLogProbs calls f with the log-probabilities (V) of each of rows, and its index.
+func (d *Decoder) eachLogProbs(h compute.Mat, rows []int32, f func(i int, logProbs []float32) error) error {
+	for first := 0; first < len(rows); first += logitRows {
+		chunk := rows[first:min(first+logitRows, len(rows))]
+		logits := d.Logits(h, chunk)
+		d.m.dev.LogSoftmax(logits)
+		for i := range chunk {
+			if err := f(first+i, d.m.dev.Host(logits.RowRange(i, i+1))); err != nil {
+				return err
 			}
-			row += len(b.tokens)
-			n++
 		}
-		h, err := d.Step(runs)
-		if err != nil {
-			return err
-		}
-		err = d.eachLogProbs(h, list, func(r scoredRow, logProbs []float32) error {
-			out[r.out] += float64(logProbs[r.target])
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		branches = branches[n:]
 	}
 	return nil
 }

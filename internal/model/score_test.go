@@ -237,9 +237,28 @@ func TestBrokenWeightsAreAnError(t *testing.T) {
 	}
 	d := model.NewDecoder(m)
 	_, err := d.Score(t.Context(), [][]int32{{1, 2}}, []int{1}, 0)
-	fails(t, err, "sequences 0 to 0", "NaN")
+	fails(t, err, "sequence 0: token 1", "NaN")
 	_, err = d.ScoreChoices(t.Context(), [][]int32{{1, 2}}, [][]int32{{1}})
 	fails(t, err, "NaN")
 	err = d.Generate(t.Context(), [][]int32{{1, 2}}, model.GenerateOptions{MaxTokens: 2}, func(int, model.Answer) error { return nil })
 	fails(t, err, "prompt 0", "token 0 of the answer", "NaN")
+}
+
+// One logit that is no number shows in every log-probability of its row.
+func TestOneBrokenLogitIsAnError(t *testing.T) {
+	m := tiny(t, false)
+	unfreeze(t, m)
+	head := m.Head.Weight.Floats()
+	for _, v := range []float32{float32(math.NaN()), float32(math.Inf(1))} {
+		for _, row := range []int{0, 7, 10} {
+			before := head[row*8]
+			head[row*8] = v
+			d := model.NewDecoder(m)
+			scored, err := d.Score(t.Context(), [][]int32{{1, 2, 3, 4, 5}}, []int{1}, 0)
+			if err == nil {
+				t.Errorf("%v in the logit of token %d: scores %v", v, row, scored)
+			}
+			head[row*8] = before
+		}
+	}
 }
