@@ -23,6 +23,9 @@ type Weight struct {
 
 	once   sync.Once // guards floats
 	floats []float32 // of a frozen F32 weight, from its first use on
+
+	derived  sync.Map   // by key; see Derived
+	building sync.Mutex // held while one of them is built
 }
 
 // NewWeight returns a frozen Weight of out rows of in values over data, which

@@ -174,6 +174,201 @@ func adamWAVX2(param *float32, grad *float32, m *float32, v *float32, n int, gra
 //go:noescape
 func peakAVX2(n int)
 
+// dotsF321x1AVX2 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF321x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF322x1AVX2 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF322x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF323x1AVX2 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF323x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF321x4AVX2 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF321x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF322x4AVX2 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF322x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF323x4AVX2 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF323x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF161x1AVX2 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF161x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF162x1AVX2 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF162x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF163x1AVX2 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF163x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF161x4AVX2 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF161x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF162x4AVX2 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF162x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF163x4AVX2 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsF163x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF161x1AVX2 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF161x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF162x1AVX2 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF162x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF163x1AVX2 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF163x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF161x4AVX2 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF161x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF162x4AVX2 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF162x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF163x4AVX2 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values, 8 or more.
+//
+//go:noescape
+func dotsBF163x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// blocksQ8x1AVX2 multiplies 1 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x2AVX2 multiplies 2 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x3AVX2 multiplies 3 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x4AVX2 multiplies 4 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x1AVX2 multiplies 1 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x2AVX2 multiplies 2 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x3AVX2 multiplies 3 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x4AVX2 multiplies 4 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x1AVX2 multiplies 1 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x2AVX2 multiplies 2 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x3AVX2 multiplies 3 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x4AVX2 multiplies 4 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx1AVX2 multiplies 1 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx2AVX2 multiplies 2 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx3AVX2 multiplies 3 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx4AVX2 multiplies 4 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx1AVX2 multiplies 1 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx2AVX2 multiplies 2 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx3AVX2 multiplies 3 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx4AVX2 multiplies 4 rounded rows of x by n rows of weights, up to 8, over blocks, more than 0. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// roundAVX2 rounds blocks, more than 0, of 32 values of x, to every step bytes of dst. Integer sums start at −offset times the sum of the values, of each half of them if split is −1, not 0.
+//
+//go:noescape
+func roundAVX2(dst *byte, step int, x *float32, blocks int, offset int, split int)
+
 // pause rests for some 20 to 60 ns, in a loop that waits for another thread.
 //
 //go:noescape

@@ -3226,6 +3226,6477 @@ loop:
 	VZEROUPPER
 	RET
 
+DATA lastAVX2<>+0(SB)/4, $0x00000000
+DATA lastAVX2<>+4(SB)/4, $0x00000000
+DATA lastAVX2<>+8(SB)/4, $0x00000000
+DATA lastAVX2<>+12(SB)/4, $0x00000000
+DATA lastAVX2<>+16(SB)/4, $0x00000000
+DATA lastAVX2<>+20(SB)/4, $0x00000000
+DATA lastAVX2<>+24(SB)/4, $0x00000000
+DATA lastAVX2<>+28(SB)/4, $0x00000000
+DATA lastAVX2<>+32(SB)/4, $0xffffffff
+DATA lastAVX2<>+36(SB)/4, $0xffffffff
+DATA lastAVX2<>+40(SB)/4, $0xffffffff
+DATA lastAVX2<>+44(SB)/4, $0xffffffff
+DATA lastAVX2<>+48(SB)/4, $0xffffffff
+DATA lastAVX2<>+52(SB)/4, $0xffffffff
+DATA lastAVX2<>+56(SB)/4, $0xffffffff
+DATA lastAVX2<>+60(SB)/4, $0xffffffff
+GLOBL lastAVX2<>(SB), RODATA|NOPTR, $64
+
+// func dotsF321x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3
+TEXT ·dotsF321x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	VMOVUPS     (DI), Y1
+	VMOVUPS     (SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(DI), Y1
+	VMOVUPS     32(SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y1
+	VMOVUPS     (SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y2
+	VANDPS      (DI), Y2, Y1
+	VMOVUPS     (SI), Y2
+	VANDPS      (R12), Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X3
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMULPS       X3, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X1
+	VADDPS       X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF322x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3
+TEXT ·dotsF322x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VMOVUPS     (SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(DI), Y2
+	VMOVUPS     32(DI)(R10*1), Y3
+	VMOVUPS     32(SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VMOVUPS     (SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y4
+	VANDPS      (DI), Y4, Y2
+	VANDPS      (DI)(R10*1), Y4, Y3
+	VMOVUPS     (SI), Y4
+	VANDPS      (R12), Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X4
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VMULPS       X4, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X2
+	VADDPS       X2, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y2
+	VUNPCKHPS    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VUNPCKLPD    Y1, Y1, Y2
+	VUNPCKHPD    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMULPS       X4, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X2
+	VADDPS       X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF323x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3
+TEXT ·dotsF323x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VMOVUPS     (SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     32(DI)(R10*1), Y4
+	VMOVUPS     32(DI)(R10*2), Y5
+	VMOVUPS     32(SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VMOVUPS     (SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y6
+	VANDPS      (DI), Y6, Y3
+	VANDPS      (DI)(R10*1), Y6, Y4
+	VANDPS      (DI)(R10*2), Y6, Y5
+	VMOVUPS     (SI), Y6
+	VANDPS      (R12), Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X5
+	VUNPCKLPS    Y0, Y0, Y3
+	VUNPCKHPS    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VUNPCKLPD    Y0, Y0, Y3
+	VUNPCKHPD    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X0
+	VMULPS       X5, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X3
+	VADDPS       X3, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y3
+	VUNPCKHPS    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VUNPCKLPD    Y1, Y1, Y3
+	VUNPCKHPD    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPS       X3, X1, X1
+	VMULPS       X5, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X3
+	VADDPS       X3, X1, X1
+
+set1:
+	VMOVSS       X1, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y2, Y2, Y3
+	VUNPCKHPS    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VUNPCKLPD    Y2, Y2, Y3
+	VUNPCKHPD    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VMULPS       X5, X2, X2
+	TESTL        AX, AX
+	JE           set2
+	VMOVSS       (SI), X3
+	VADDPS       X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF321x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dotsF321x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y4
+	VMOVUPS     (SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     (SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     (SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     (SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     32(DI), Y4
+	VMOVUPS     32(SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     32(SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     32(SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     32(SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y4
+	VMOVUPS     (SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     (SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     (SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     (SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y5
+	VANDPS      (DI), Y5, Y4
+	VMOVUPS     (SI), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VMOVUPS     (SI)(CX*1), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VMOVUPS     (SI)(CX*2), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VMOVUPS     (SI)(DX*1), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X6
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VUNPCKLPS    Y3, Y2, Y4
+	VUNPCKHPS    Y3, Y2, Y5
+	VADDPS       Y5, Y4, Y2
+	VUNPCKLPD    Y2, Y0, Y4
+	VUNPCKHPD    Y2, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VMULPS       X6, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X4
+	VADDPS       X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF322x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dotsF322x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VMOVUPS     (SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     (SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     (SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(DI), Y8
+	VMOVUPS     32(DI)(R10*1), Y9
+	VMOVUPS     32(SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     32(SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     32(SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     32(SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VMOVUPS     (SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     (SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     (SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y10
+	VANDPS      (DI), Y10, Y8
+	VANDPS      (DI)(R10*1), Y10, Y9
+	VMOVUPS     (SI), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VMOVUPS     (SI)(CX*1), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VMOVUPS     (SI)(CX*2), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VMOVUPS     (SI)(DX*1), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X10
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VUNPCKLPS    Y3, Y2, Y8
+	VUNPCKHPS    Y3, Y2, Y9
+	VADDPS       Y9, Y8, Y2
+	VUNPCKLPD    Y2, Y0, Y8
+	VUNPCKHPD    Y2, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VMULPS       X10, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y8
+	VUNPCKHPS    Y5, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VUNPCKLPS    Y7, Y6, Y8
+	VUNPCKHPS    Y7, Y6, Y9
+	VADDPS       Y9, Y8, Y6
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VMULPS       X10, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF323x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, FMA3, MMX+
+TEXT ·dotsF323x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+lines:
+	CMPQ        BX, $0x10
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VMOVUPS     (SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     (SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     (SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     (SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(DI), Y12
+	VMOVUPS     32(DI)(R10*1), Y13
+	VMOVUPS     32(DI)(R10*2), Y14
+	VMOVUPS     32(SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     32(SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     32(SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     32(SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VMOVUPS     (SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     (SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     (SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     (SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*4), SI
+	VMOVUPS     (R12), Y15
+	VANDPS      (DI), Y15, Y12
+	VANDPS      (DI)(R10*1), Y15, Y13
+	VANDPS      (DI)(R10*2), Y15, Y14
+	VMOVUPS     (SI), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VMOVUPS     (SI)(CX*1), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VMOVUPS     (SI)(CX*2), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VMOVUPS     (SI)(DX*1), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X14
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VUNPCKLPS    Y3, Y2, Y12
+	VUNPCKHPS    Y3, Y2, Y13
+	VADDPS       Y13, Y12, Y2
+	VUNPCKLPD    Y2, Y0, Y12
+	VUNPCKHPD    Y2, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPS       X12, X0, X0
+	VMULPS       X14, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VUNPCKLPS    Y7, Y6, Y12
+	VUNPCKHPS    Y7, Y6, Y13
+	VADDPS       Y13, Y12, Y6
+	VUNPCKLPD    Y6, Y4, Y12
+	VUNPCKHPD    Y6, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VEXTRACTF128 $0x01, Y4, X12
+	VADDPS       X12, X4, X4
+	VMULPS       X14, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X4, X4
+
+set1:
+	VMOVUPS      X4, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y9, Y8, Y12
+	VUNPCKHPS    Y9, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VUNPCKLPS    Y11, Y10, Y12
+	VUNPCKHPS    Y11, Y10, Y13
+	VADDPS       Y13, Y12, Y10
+	VUNPCKLPD    Y10, Y8, Y12
+	VUNPCKHPD    Y10, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VEXTRACTF128 $0x01, Y8, X12
+	VADDPS       X12, X8, X8
+	VMULPS       X14, X8, X8
+	TESTL        AX, AX
+	JE           set2
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF161x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3
+TEXT ·dotsF161x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y1
+	VCVTPH2PS   (SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(DI), Y1
+	VCVTPH2PS   16(SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     64(DI), Y1
+	VCVTPH2PS   32(SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     96(DI), Y1
+	VCVTPH2PS   48(SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y1
+	VCVTPH2PS   (SI), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y2
+	VANDPS      (DI), Y2, Y1
+	VCVTPH2PS   (SI), Y2
+	VANDPS      (R12), Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X3
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMULPS       X3, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X1
+	VADDPS       X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF162x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3
+TEXT ·dotsF162x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VCVTPH2PS   (SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(DI), Y2
+	VMOVUPS     32(DI)(R10*1), Y3
+	VCVTPH2PS   16(SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     64(DI)(R10*1), Y3
+	VCVTPH2PS   32(SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     96(DI), Y2
+	VMOVUPS     96(DI)(R10*1), Y3
+	VCVTPH2PS   48(SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VCVTPH2PS   (SI), Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y4
+	VANDPS      (DI), Y4, Y2
+	VANDPS      (DI)(R10*1), Y4, Y3
+	VCVTPH2PS   (SI), Y4
+	VANDPS      (R12), Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X4
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VMULPS       X4, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X2
+	VADDPS       X2, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y2
+	VUNPCKHPS    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VUNPCKLPD    Y1, Y1, Y2
+	VUNPCKHPD    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMULPS       X4, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X2
+	VADDPS       X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF163x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3
+TEXT ·dotsF163x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VCVTPH2PS   (SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     32(DI)(R10*1), Y4
+	VMOVUPS     32(DI)(R10*2), Y5
+	VCVTPH2PS   16(SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(DI), Y3
+	VMOVUPS     64(DI)(R10*1), Y4
+	VMOVUPS     64(DI)(R10*2), Y5
+	VCVTPH2PS   32(SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     96(DI)(R10*1), Y4
+	VMOVUPS     96(DI)(R10*2), Y5
+	VCVTPH2PS   48(SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VCVTPH2PS   (SI), Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y6
+	VANDPS      (DI), Y6, Y3
+	VANDPS      (DI)(R10*1), Y6, Y4
+	VANDPS      (DI)(R10*2), Y6, Y5
+	VCVTPH2PS   (SI), Y6
+	VANDPS      (R12), Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X5
+	VUNPCKLPS    Y0, Y0, Y3
+	VUNPCKHPS    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VUNPCKLPD    Y0, Y0, Y3
+	VUNPCKHPD    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X0
+	VMULPS       X5, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X3
+	VADDPS       X3, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y3
+	VUNPCKHPS    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VUNPCKLPD    Y1, Y1, Y3
+	VUNPCKHPD    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPS       X3, X1, X1
+	VMULPS       X5, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X3
+	VADDPS       X3, X1, X1
+
+set1:
+	VMOVSS       X1, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y2, Y2, Y3
+	VUNPCKHPS    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VUNPCKLPD    Y2, Y2, Y3
+	VUNPCKHPD    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VMULPS       X5, X2, X2
+	TESTL        AX, AX
+	JE           set2
+	VMOVSS       (SI), X3
+	VADDPS       X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF161x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·dotsF161x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y4
+	VCVTPH2PS   (SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   (SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   (SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   (SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     32(DI), Y4
+	VCVTPH2PS   16(SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   16(SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   16(SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   16(SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     64(DI), Y4
+	VCVTPH2PS   32(SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   32(SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   32(SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   32(SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     96(DI), Y4
+	VCVTPH2PS   48(SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   48(SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   48(SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   48(SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y4
+	VCVTPH2PS   (SI), Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   (SI)(CX*1), Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   (SI)(CX*2), Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   (SI)(DX*1), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y5
+	VANDPS      (DI), Y5, Y4
+	VCVTPH2PS   (SI), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VCVTPH2PS   (SI)(CX*1), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VCVTPH2PS   (SI)(CX*2), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VCVTPH2PS   (SI)(DX*1), Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X6
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VUNPCKLPS    Y3, Y2, Y4
+	VUNPCKHPS    Y3, Y2, Y5
+	VADDPS       Y5, Y4, Y2
+	VUNPCKLPD    Y2, Y0, Y4
+	VUNPCKHPD    Y2, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VMULPS       X6, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X4
+	VADDPS       X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF162x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·dotsF162x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VCVTPH2PS   (SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   (SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   (SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   (SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(DI), Y8
+	VMOVUPS     32(DI)(R10*1), Y9
+	VCVTPH2PS   16(SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   16(SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   16(SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   16(SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     64(DI), Y8
+	VMOVUPS     64(DI)(R10*1), Y9
+	VCVTPH2PS   32(SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   32(SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   32(SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   32(SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     96(DI), Y8
+	VMOVUPS     96(DI)(R10*1), Y9
+	VCVTPH2PS   48(SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   48(SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   48(SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   48(SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VCVTPH2PS   (SI), Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   (SI)(CX*1), Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   (SI)(CX*2), Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   (SI)(DX*1), Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y10
+	VANDPS      (DI), Y10, Y8
+	VANDPS      (DI)(R10*1), Y10, Y9
+	VCVTPH2PS   (SI), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VCVTPH2PS   (SI)(CX*1), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VCVTPH2PS   (SI)(CX*2), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VCVTPH2PS   (SI)(DX*1), Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X10
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VUNPCKLPS    Y3, Y2, Y8
+	VUNPCKHPS    Y3, Y2, Y9
+	VADDPS       Y9, Y8, Y2
+	VUNPCKLPD    Y2, Y0, Y8
+	VUNPCKHPD    Y2, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VMULPS       X10, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y8
+	VUNPCKHPS    Y5, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VUNPCKLPS    Y7, Y6, Y8
+	VUNPCKHPS    Y7, Y6, Y9
+	VADDPS       Y9, Y8, Y6
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VMULPS       X10, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF163x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·dotsF163x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VCVTPH2PS   (SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   (SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   (SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   (SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(DI), Y12
+	VMOVUPS     32(DI)(R10*1), Y13
+	VMOVUPS     32(DI)(R10*2), Y14
+	VCVTPH2PS   16(SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   16(SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   16(SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   16(SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     64(DI), Y12
+	VMOVUPS     64(DI)(R10*1), Y13
+	VMOVUPS     64(DI)(R10*2), Y14
+	VCVTPH2PS   32(SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   32(SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   32(SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   32(SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     96(DI), Y12
+	VMOVUPS     96(DI)(R10*1), Y13
+	VMOVUPS     96(DI)(R10*2), Y14
+	VCVTPH2PS   48(SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   48(SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   48(SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   48(SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VCVTPH2PS   (SI), Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   (SI)(CX*1), Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   (SI)(CX*2), Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   (SI)(DX*1), Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y15
+	VANDPS      (DI), Y15, Y12
+	VANDPS      (DI)(R10*1), Y15, Y13
+	VANDPS      (DI)(R10*2), Y15, Y14
+	VCVTPH2PS   (SI), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VCVTPH2PS   (SI)(CX*1), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VCVTPH2PS   (SI)(CX*2), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VCVTPH2PS   (SI)(DX*1), Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X14
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VUNPCKLPS    Y3, Y2, Y12
+	VUNPCKHPS    Y3, Y2, Y13
+	VADDPS       Y13, Y12, Y2
+	VUNPCKLPD    Y2, Y0, Y12
+	VUNPCKHPD    Y2, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPS       X12, X0, X0
+	VMULPS       X14, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VUNPCKLPS    Y7, Y6, Y12
+	VUNPCKHPS    Y7, Y6, Y13
+	VADDPS       Y13, Y12, Y6
+	VUNPCKLPD    Y6, Y4, Y12
+	VUNPCKHPD    Y6, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VEXTRACTF128 $0x01, Y4, X12
+	VADDPS       X12, X4, X4
+	VMULPS       X14, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X4, X4
+
+set1:
+	VMOVUPS      X4, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y9, Y8, Y12
+	VUNPCKHPS    Y9, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VUNPCKLPS    Y11, Y10, Y12
+	VUNPCKHPS    Y11, Y10, Y13
+	VADDPS       Y13, Y12, Y10
+	VUNPCKLPD    Y10, Y8, Y12
+	VUNPCKHPD    Y10, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VEXTRACTF128 $0x01, Y8, X12
+	VADDPS       X12, X8, X8
+	VMULPS       X14, X8, X8
+	TESTL        AX, AX
+	JE           set2
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF161x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotsBF161x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y1
+	VPMOVZXWD   (SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     32(DI), Y1
+	VPMOVZXWD   16(SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     64(DI), Y1
+	VPMOVZXWD   32(SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	VMOVUPS     96(DI), Y1
+	VPMOVZXWD   48(SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y1
+	VPMOVZXWD   (SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y2
+	VANDPS      (DI), Y2, Y1
+	VPMOVZXWD   (SI), Y2
+	VPSLLD      $0x10, Y2, Y2
+	VANDPS      (R12), Y2, Y2
+	VFMADD231PS Y2, Y1, Y0
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X3
+	VUNPCKLPS    Y0, Y0, Y1
+	VUNPCKHPS    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VUNPCKLPD    Y0, Y0, Y1
+	VUNPCKHPD    Y0, Y0, Y2
+	VADDPS       Y2, Y1, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X0
+	VMULPS       X3, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X1
+	VADDPS       X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF162x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotsBF162x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     32(DI), Y2
+	VMOVUPS     32(DI)(R10*1), Y3
+	VPMOVZXWD   16(SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     64(DI), Y2
+	VMOVUPS     64(DI)(R10*1), Y3
+	VPMOVZXWD   32(SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	VMOVUPS     96(DI), Y2
+	VMOVUPS     96(DI)(R10*1), Y3
+	VPMOVZXWD   48(SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y2
+	VMOVUPS     (DI)(R10*1), Y3
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y4
+	VANDPS      (DI), Y4, Y2
+	VANDPS      (DI)(R10*1), Y4, Y3
+	VPMOVZXWD   (SI), Y4
+	VPSLLD      $0x10, Y4, Y4
+	VANDPS      (R12), Y4, Y4
+	VFMADD231PS Y4, Y2, Y0
+	VFMADD231PS Y4, Y3, Y1
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X4
+	VUNPCKLPS    Y0, Y0, Y2
+	VUNPCKHPS    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VUNPCKLPD    Y0, Y0, Y2
+	VUNPCKHPD    Y0, Y0, Y3
+	VADDPS       Y3, Y2, Y0
+	VEXTRACTF128 $0x01, Y0, X2
+	VADDPS       X2, X0, X0
+	VMULPS       X4, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X2
+	VADDPS       X2, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y2
+	VUNPCKHPS    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VUNPCKLPD    Y1, Y1, Y2
+	VUNPCKHPD    Y1, Y1, Y3
+	VADDPS       Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X1
+	VMULPS       X4, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X2
+	VADDPS       X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF163x1AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3
+TEXT ·dotsBF163x1AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VPMOVZXWD   (SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     32(DI), Y3
+	VMOVUPS     32(DI)(R10*1), Y4
+	VMOVUPS     32(DI)(R10*2), Y5
+	VPMOVZXWD   16(SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     64(DI), Y3
+	VMOVUPS     64(DI)(R10*1), Y4
+	VMOVUPS     64(DI)(R10*2), Y5
+	VPMOVZXWD   32(SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	VMOVUPS     96(DI), Y3
+	VMOVUPS     96(DI)(R10*1), Y4
+	VMOVUPS     96(DI)(R10*2), Y5
+	VPMOVZXWD   48(SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y3
+	VMOVUPS     (DI)(R10*1), Y4
+	VMOVUPS     (DI)(R10*2), Y5
+	VPMOVZXWD   (SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y6
+	VANDPS      (DI), Y6, Y3
+	VANDPS      (DI)(R10*1), Y6, Y4
+	VANDPS      (DI)(R10*2), Y6, Y5
+	VPMOVZXWD   (SI), Y6
+	VPSLLD      $0x10, Y6, Y6
+	VANDPS      (R12), Y6, Y6
+	VFMADD231PS Y6, Y3, Y0
+	VFMADD231PS Y6, Y4, Y1
+	VFMADD231PS Y6, Y5, Y2
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X5
+	VUNPCKLPS    Y0, Y0, Y3
+	VUNPCKHPS    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VUNPCKLPD    Y0, Y0, Y3
+	VUNPCKHPD    Y0, Y0, Y4
+	VADDPS       Y4, Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VADDPS       X3, X0, X0
+	VMULPS       X5, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVSS       (SI), X3
+	VADDPS       X3, X0, X0
+
+set0:
+	VMOVSS       X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y1, Y1, Y3
+	VUNPCKHPS    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VUNPCKLPD    Y1, Y1, Y3
+	VUNPCKHPD    Y1, Y1, Y4
+	VADDPS       Y4, Y3, Y1
+	VEXTRACTF128 $0x01, Y1, X3
+	VADDPS       X3, X1, X1
+	VMULPS       X5, X1, X1
+	TESTL        AX, AX
+	JE           set1
+	VMOVSS       (SI), X3
+	VADDPS       X3, X1, X1
+
+set1:
+	VMOVSS       X1, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y2, Y2, Y3
+	VUNPCKHPS    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VUNPCKLPD    Y2, Y2, Y3
+	VUNPCKHPD    Y2, Y2, Y4
+	VADDPS       Y4, Y3, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPS       X3, X2, X2
+	VMULPS       X5, X2, X2
+	TESTL        AX, AX
+	JE           set2
+	VMOVSS       (SI), X3
+	VADDPS       X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF161x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotsBF161x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y4
+	VPMOVZXWD   (SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   (SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   (SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   (SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     32(DI), Y4
+	VPMOVZXWD   16(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   16(SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   16(SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   16(SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     64(DI), Y4
+	VPMOVZXWD   32(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   32(SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   32(SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   32(SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	VMOVUPS     96(DI), Y4
+	VPMOVZXWD   48(SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   48(SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   48(SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   48(SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y4
+	VPMOVZXWD   (SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   (SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   (SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   (SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y5
+	VANDPS      (DI), Y5, Y4
+	VPMOVZXWD   (SI), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y0
+	VPMOVZXWD   (SI)(CX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y1
+	VPMOVZXWD   (SI)(CX*2), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y2
+	VPMOVZXWD   (SI)(DX*1), Y5
+	VPSLLD      $0x10, Y5, Y5
+	VANDPS      (R12), Y5, Y5
+	VFMADD231PS Y5, Y4, Y3
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X6
+	VUNPCKLPS    Y1, Y0, Y4
+	VUNPCKHPS    Y1, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VUNPCKLPS    Y3, Y2, Y4
+	VUNPCKHPS    Y3, Y2, Y5
+	VADDPS       Y5, Y4, Y2
+	VUNPCKLPD    Y2, Y0, Y4
+	VUNPCKHPD    Y2, Y0, Y5
+	VADDPS       Y5, Y4, Y0
+	VEXTRACTF128 $0x01, Y0, X4
+	VADDPS       X4, X0, X0
+	VMULPS       X6, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X4
+	VADDPS       X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF162x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotsBF162x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VPMOVZXWD   (SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   (SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   (SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   (SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     32(DI), Y8
+	VMOVUPS     32(DI)(R10*1), Y9
+	VPMOVZXWD   16(SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   16(SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   16(SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   16(SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     64(DI), Y8
+	VMOVUPS     64(DI)(R10*1), Y9
+	VPMOVZXWD   32(SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   32(SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   32(SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   32(SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	VMOVUPS     96(DI), Y8
+	VMOVUPS     96(DI)(R10*1), Y9
+	VPMOVZXWD   48(SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   48(SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   48(SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   48(SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y8
+	VMOVUPS     (DI)(R10*1), Y9
+	VPMOVZXWD   (SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   (SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   (SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   (SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y10
+	VANDPS      (DI), Y10, Y8
+	VANDPS      (DI)(R10*1), Y10, Y9
+	VPMOVZXWD   (SI), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y0
+	VFMADD231PS Y10, Y9, Y4
+	VPMOVZXWD   (SI)(CX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y1
+	VFMADD231PS Y10, Y9, Y5
+	VPMOVZXWD   (SI)(CX*2), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y2
+	VFMADD231PS Y10, Y9, Y6
+	VPMOVZXWD   (SI)(DX*1), Y10
+	VPSLLD      $0x10, Y10, Y10
+	VANDPS      (R12), Y10, Y10
+	VFMADD231PS Y10, Y8, Y3
+	VFMADD231PS Y10, Y9, Y7
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X10
+	VUNPCKLPS    Y1, Y0, Y8
+	VUNPCKHPS    Y1, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VUNPCKLPS    Y3, Y2, Y8
+	VUNPCKHPS    Y3, Y2, Y9
+	VADDPS       Y9, Y8, Y2
+	VUNPCKLPD    Y2, Y0, Y8
+	VUNPCKHPD    Y2, Y0, Y9
+	VADDPS       Y9, Y8, Y0
+	VEXTRACTF128 $0x01, Y0, X8
+	VADDPS       X8, X0, X0
+	VMULPS       X10, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y8
+	VUNPCKHPS    Y5, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VUNPCKLPS    Y7, Y6, Y8
+	VUNPCKHPS    Y7, Y6, Y9
+	VADDPS       Y9, Y8, Y6
+	VUNPCKLPD    Y6, Y4, Y8
+	VUNPCKHPD    Y6, Y4, Y9
+	VADDPS       Y9, Y8, Y4
+	VEXTRACTF128 $0x01, Y4, X8
+	VADDPS       X8, X4, X4
+	VMULPS       X10, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X8
+	VADDPS       X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF163x4AVX2(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·dotsBF163x4AVX2(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VPMOVZXWD   (SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   (SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   (SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   (SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     32(DI), Y12
+	VMOVUPS     32(DI)(R10*1), Y13
+	VMOVUPS     32(DI)(R10*2), Y14
+	VPMOVZXWD   16(SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   16(SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   16(SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   16(SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     64(DI), Y12
+	VMOVUPS     64(DI)(R10*1), Y13
+	VMOVUPS     64(DI)(R10*2), Y14
+	VPMOVZXWD   32(SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   32(SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   32(SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   32(SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	VMOVUPS     96(DI), Y12
+	VMOVUPS     96(DI)(R10*1), Y13
+	VMOVUPS     96(DI)(R10*2), Y14
+	VPMOVZXWD   48(SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   48(SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   48(SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   48(SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x08
+	JLT         tail
+	VMOVUPS     (DI), Y12
+	VMOVUPS     (DI)(R10*1), Y13
+	VMOVUPS     (DI)(R10*2), Y14
+	VPMOVZXWD   (SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   (SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   (SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   (SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+	ADDQ        $0x10, SI
+	ADDQ        $0x10, R8
+	ADDQ        $0x20, DI
+	SUBQ        $0x08, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	LEAQ        lastAVX2<>+0(SB), R12
+	LEAQ        (R12)(BX*4), R12
+	SUBQ        $0x08, BX
+	LEAQ        (DI)(BX*4), DI
+	LEAQ        (SI)(BX*2), SI
+	VMOVUPS     (R12), Y15
+	VANDPS      (DI), Y15, Y12
+	VANDPS      (DI)(R10*1), Y15, Y13
+	VANDPS      (DI)(R10*2), Y15, Y14
+	VPMOVZXWD   (SI), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y0
+	VFMADD231PS Y15, Y13, Y4
+	VFMADD231PS Y15, Y14, Y8
+	VPMOVZXWD   (SI)(CX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y1
+	VFMADD231PS Y15, Y13, Y5
+	VFMADD231PS Y15, Y14, Y9
+	VPMOVZXWD   (SI)(CX*2), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y2
+	VFMADD231PS Y15, Y13, Y6
+	VFMADD231PS Y15, Y14, Y10
+	VPMOVZXWD   (SI)(DX*1), Y15
+	VPSLLD      $0x10, Y15, Y15
+	VANDPS      (R12), Y15, Y15
+	VFMADD231PS Y15, Y12, Y3
+	VFMADD231PS Y15, Y13, Y7
+	VFMADD231PS Y15, Y14, Y11
+
+done:
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVBLZX      add+60(FP), AX
+	VBROADCASTSS alpha+56(FP), X14
+	VUNPCKLPS    Y1, Y0, Y12
+	VUNPCKHPS    Y1, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VUNPCKLPS    Y3, Y2, Y12
+	VUNPCKHPS    Y3, Y2, Y13
+	VADDPS       Y13, Y12, Y2
+	VUNPCKLPD    Y2, Y0, Y12
+	VUNPCKHPD    Y2, Y0, Y13
+	VADDPS       Y13, Y12, Y0
+	VEXTRACTF128 $0x01, Y0, X12
+	VADDPS       X12, X0, X0
+	VMULPS       X14, X0, X0
+	TESTL        AX, AX
+	JE           set0
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X0, X0
+
+set0:
+	VMOVUPS      X0, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y5, Y4, Y12
+	VUNPCKHPS    Y5, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VUNPCKLPS    Y7, Y6, Y12
+	VUNPCKHPS    Y7, Y6, Y13
+	VADDPS       Y13, Y12, Y6
+	VUNPCKLPD    Y6, Y4, Y12
+	VUNPCKHPD    Y6, Y4, Y13
+	VADDPS       Y13, Y12, Y4
+	VEXTRACTF128 $0x01, Y4, X12
+	VADDPS       X12, X4, X4
+	VMULPS       X14, X4, X4
+	TESTL        AX, AX
+	JE           set1
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X4, X4
+
+set1:
+	VMOVUPS      X4, (SI)
+	ADDQ         CX, SI
+	VUNPCKLPS    Y9, Y8, Y12
+	VUNPCKHPS    Y9, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VUNPCKLPS    Y11, Y10, Y12
+	VUNPCKHPS    Y11, Y10, Y13
+	VADDPS       Y13, Y12, Y10
+	VUNPCKLPD    Y10, Y8, Y12
+	VUNPCKHPD    Y10, Y8, Y13
+	VADDPS       Y13, Y12, Y8
+	VEXTRACTF128 $0x01, Y8, X12
+	VADDPS       X12, X8, X8
+	VMULPS       X14, X8, X8
+	TESTL        AX, AX
+	JE           set2
+	VMOVUPS      (SI), X12
+	VADDPS       X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+DATA nibblesAVX2<>+0(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+4(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+8(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+12(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+16(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+20(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+24(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX2<>+28(SB)/4, $0x0f0f0f0f
+GLOBL nibblesAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA bits5AVX2<>+0(SB)/4, $0x10101010
+DATA bits5AVX2<>+4(SB)/4, $0x10101010
+DATA bits5AVX2<>+8(SB)/4, $0x10101010
+DATA bits5AVX2<>+12(SB)/4, $0x10101010
+DATA bits5AVX2<>+16(SB)/4, $0x10101010
+DATA bits5AVX2<>+20(SB)/4, $0x10101010
+DATA bits5AVX2<>+24(SB)/4, $0x10101010
+DATA bits5AVX2<>+28(SB)/4, $0x10101010
+GLOBL bits5AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA bits6AVX2<>+0(SB)/4, $0x30303030
+DATA bits6AVX2<>+4(SB)/4, $0x30303030
+DATA bits6AVX2<>+8(SB)/4, $0x30303030
+DATA bits6AVX2<>+12(SB)/4, $0x30303030
+DATA bits6AVX2<>+16(SB)/4, $0x30303030
+DATA bits6AVX2<>+20(SB)/4, $0x30303030
+DATA bits6AVX2<>+24(SB)/4, $0x30303030
+DATA bits6AVX2<>+28(SB)/4, $0x30303030
+GLOBL bits6AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA signs8AVX2<>+0(SB)/4, $0x80808080
+DATA signs8AVX2<>+4(SB)/4, $0x80808080
+DATA signs8AVX2<>+8(SB)/4, $0x80808080
+DATA signs8AVX2<>+12(SB)/4, $0x80808080
+DATA signs8AVX2<>+16(SB)/4, $0x80808080
+DATA signs8AVX2<>+20(SB)/4, $0x80808080
+DATA signs8AVX2<>+24(SB)/4, $0x80808080
+DATA signs8AVX2<>+28(SB)/4, $0x80808080
+GLOBL signs8AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA ones16AVX2<>+0(SB)/4, $0x00010001
+DATA ones16AVX2<>+4(SB)/4, $0x00010001
+DATA ones16AVX2<>+8(SB)/4, $0x00010001
+DATA ones16AVX2<>+12(SB)/4, $0x00010001
+DATA ones16AVX2<>+16(SB)/4, $0x00010001
+DATA ones16AVX2<>+20(SB)/4, $0x00010001
+DATA ones16AVX2<>+24(SB)/4, $0x00010001
+DATA ones16AVX2<>+28(SB)/4, $0x00010001
+GLOBL ones16AVX2<>(SB), RODATA|NOPTR, $32
+
+// func blocksQ8x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ8x1AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	PREFETCHT0   4480(SI)
+	PREFETCHT0   4544(SI)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      (SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      64(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      128(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      192(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 12(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      256(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      320(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 20(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      384(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      448(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 28(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	ADDQ         $0x00000030, DI
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ8x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ8x2AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	PREFETCHT0   4480(SI)
+	PREFETCHT0   4544(SI)
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      (SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 48(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      64(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 52(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      128(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 56(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      192(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 12(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 60(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      256(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 64(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      320(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 20(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 68(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      384(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 72(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      448(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 28(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 76(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y14, Y2, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	ADDQ         $0x00000060, DI
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ8x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ8x3AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	PREFETCHT0   4480(SI)
+	PREFETCHT0   4544(SI)
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VMOVUPS      (SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 48(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 96(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      64(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 52(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 100(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      128(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 56(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 104(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      192(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 12(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 60(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 108(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      256(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 64(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 112(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      320(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 20(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 68(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 116(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      384(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 72(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 120(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      448(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 28(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 76(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 124(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         $0x00000090, DI
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ8x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ8x4AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	PREFETCHT0   4480(SI)
+	PREFETCHT0   4544(SI)
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VMOVUPS      (SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD (DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 48(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 96(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 144(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      64(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 4(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 52(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 100(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 148(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      128(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 56(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 104(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 152(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      192(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 12(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 60(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 108(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 156(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      256(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 64(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 112(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 160(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      320(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 20(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 68(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 116(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 164(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      384(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 72(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 120(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 168(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      448(SI), Y8
+	VPXOR        signs8AVX2<>+0(SB), Y8, Y8
+	VPABSB       Y8, Y9
+	VPBROADCASTD 28(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 76(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 124(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 172(DI), Y12
+	VPSIGNB      Y8, Y12, Y12
+	VPMADDUBSW   Y12, Y9, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y14, Y6, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y14, Y7, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	ADDQ         $0x000000c0, DI
+	ADDQ         $0x00000200, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y3
+	VMASKMOVPS   Y3, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4x1AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VPBROADCASTD 40(DI), Y1
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	ADDQ         $0x00000030, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4x2AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VPBROADCASTD 40(DI), Y2
+	VPBROADCASTD 88(DI), Y3
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y14, Y2, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	ADDQ         $0x00000060, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4x3AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VPBROADCASTD 40(DI), Y3
+	VPBROADCASTD 88(DI), Y4
+	VPBROADCASTD 136(DI), Y5
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         $0x00000090, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4x4AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VPBROADCASTD 40(DI), Y4
+	VPBROADCASTD 88(DI), Y5
+	VPBROADCASTD 136(DI), Y6
+	VPBROADCASTD 184(DI), Y7
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 144(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 148(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 152(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 156(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 160(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 164(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 168(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 172(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y14, Y6, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y14, Y7, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	ADDQ         $0x000000c0, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y3
+	VMASKMOVPS   Y3, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ5x1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ5x1AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	VPBROADCASTD 40(DI), Y1
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSLLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSRLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	ADDQ         $0x00000030, DI
+	ADDQ         $0x00000140, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ5x2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ5x2AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	VPBROADCASTD 40(DI), Y2
+	VPBROADCASTD 88(DI), Y3
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSLLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSRLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y14, Y2, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	ADDQ         $0x00000060, DI
+	ADDQ         $0x00000140, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ5x3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ5x3AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	VPBROADCASTD 40(DI), Y3
+	VPBROADCASTD 88(DI), Y4
+	VPBROADCASTD 136(DI), Y5
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSLLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSRLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         $0x00000090, DI
+	ADDQ         $0x00000140, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ5x4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ5x4AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	VCVTPH2PS    (DX), Y14
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	VPBROADCASTD 40(DI), Y4
+	VPBROADCASTD 88(DI), Y5
+	VPBROADCASTD 136(DI), Y6
+	VPBROADCASTD 184(DI), Y7
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSLLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 144(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 148(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 152(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 156(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x01, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPSRLW       $0x03, Y15, Y12
+	VPAND        bits5AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 160(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 164(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 168(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 172(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y14, Y6, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y14, Y7, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	ADDQ         $0x000000c0, DI
+	ADDQ         $0x00000140, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y3
+	VMASKMOVPS   Y3, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4Kx1AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVZXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VCVTPH2PS    32(R8)(AX*1), Y8
+	VPMOVZXBD    16(DX), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y8, Y15, Y15
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VBROADCASTSS 36(DI), Y12
+	VFNMADD231PS Y12, Y15, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	ADDQ         $0x00000030, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4Kx2AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVZXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VCVTPH2PS    32(R8)(AX*1), Y8
+	VPMOVZXBD    16(DX), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y8, Y15, Y15
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y14, Y2, Y2
+	VBROADCASTSS 36(DI), Y12
+	VFNMADD231PS Y12, Y15, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 84(DI), Y12
+	VFNMADD231PS Y12, Y15, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	ADDQ         $0x00000060, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4Kx3AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVZXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VCVTPH2PS    32(R8)(AX*1), Y8
+	VPMOVZXBD    16(DX), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y8, Y15, Y15
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 36(DI), Y12
+	VFNMADD231PS Y12, Y15, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 84(DI), Y12
+	VFNMADD231PS Y12, Y15, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 132(DI), Y12
+	VFNMADD231PS Y12, Y15, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         $0x00000090, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ4Kx4AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVZXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VCVTPH2PS    32(R8)(AX*1), Y8
+	VPMOVZXBD    16(DX), Y15
+	VCVTDQ2PS    Y15, Y15
+	VMULPS       Y8, Y15, Y15
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      64(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      64(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 8(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 56(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 104(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 144(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 148(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 152(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 156(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VMOVUPS      192(SI), Y10
+	VPAND        nibblesAVX2<>+0(SB), Y10, Y10
+	VMOVUPS      192(SI), Y11
+	VPSRLW       $0x04, Y11, Y11
+	VPAND        nibblesAVX2<>+0(SB), Y11, Y11
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 24(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 72(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 120(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 160(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 164(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 168(DI), Y13
+	VPMADDUBSW   Y13, Y10, Y13
+	VPADDW       Y13, Y12, Y12
+	VPBROADCASTD 172(DI), Y13
+	VPMADDUBSW   Y13, Y11, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 36(DI), Y12
+	VFNMADD231PS Y12, Y15, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 84(DI), Y12
+	VFNMADD231PS Y12, Y15, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y14, Y6, Y6
+	VBROADCASTSS 132(DI), Y12
+	VFNMADD231PS Y12, Y15, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y14, Y7, Y7
+	VBROADCASTSS 180(DI), Y12
+	VFNMADD231PS Y12, Y15, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	ADDQ         $0x000000c0, DI
+	ADDQ         $0x00000100, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y3
+	VMASKMOVPS   Y3, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx1AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ6Kx1AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVSXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VPMOVSXBD    16(DX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y8, Y10, Y10
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	VPBROADCASTD 40(DI), Y1
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      64(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      64(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y14, Y1, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	VPBROADCASTD 44(DI), Y1
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      320(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VMOVUPS      192(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      192(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y1, Y1
+	VCVTDQ2PS    Y1, Y1
+	VMULPS       Y10, Y1, Y1
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y1, Y0
+	ADDQ         $0x00000030, DI
+	ADDQ         $0x00000180, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx2AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ6Kx2AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVSXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VPMOVSXBD    16(DX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y8, Y10, Y10
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	VPBROADCASTD 40(DI), Y2
+	VPBROADCASTD 88(DI), Y3
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      64(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      64(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 56(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y14, Y2, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	VPBROADCASTD 44(DI), Y2
+	VPBROADCASTD 92(DI), Y3
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      320(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VMOVUPS      192(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      192(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y2, Y2
+	VPBROADCASTD 72(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VCVTDQ2PS    Y2, Y2
+	VMULPS       Y10, Y2, Y2
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y2, Y0
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y10, Y3, Y3
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y3, Y1
+	ADDQ         $0x00000060, DI
+	ADDQ         $0x00000180, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx3AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ6Kx3AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVSXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VPMOVSXBD    16(DX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y8, Y10, Y10
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	VPBROADCASTD 40(DI), Y3
+	VPBROADCASTD 88(DI), Y4
+	VPBROADCASTD 136(DI), Y5
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      64(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      64(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 56(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 104(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y14, Y3, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	VPBROADCASTD 44(DI), Y3
+	VPBROADCASTD 92(DI), Y4
+	VPBROADCASTD 140(DI), Y5
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      320(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VMOVUPS      192(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      192(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD 72(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 120(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VCVTDQ2PS    Y3, Y3
+	VMULPS       Y10, Y3, Y3
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y3, Y0
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y10, Y4, Y4
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y4, Y1
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y10, Y5, Y5
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y5, Y2
+	ADDQ         $0x00000090, DI
+	ADDQ         $0x00000180, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx4AVX2(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·blocksQ6Kx4AVX2(SB), NOSPLIT, $0-77
+	MOVQ   w+24(FP), R10
+	MOVQ   scales+32(FP), R11
+	MOVQ   supers+40(FP), R12
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop:
+	MOVQ         R9, AX
+	ANDQ         $-64, AX
+	ADDQ         $0x08, R9
+	VCVTPH2PS    (R8)(AX*1), Y8
+	VPMOVSXBD    (DX), Y14
+	VCVTDQ2PS    Y14, Y14
+	VMULPS       Y8, Y14, Y14
+	VPMOVSXBD    16(DX), Y10
+	VCVTDQ2PS    Y10, Y10
+	VMULPS       Y8, Y10, Y10
+	PREFETCHT0   4096(SI)
+	PREFETCHT0   4160(SI)
+	PREFETCHT0   4224(SI)
+	PREFETCHT0   4288(SI)
+	PREFETCHT0   4352(SI)
+	PREFETCHT0   4416(SI)
+	VPBROADCASTD 40(DI), Y4
+	VPBROADCASTD 88(DI), Y5
+	VPBROADCASTD 136(DI), Y6
+	VPBROADCASTD 184(DI), Y7
+	VMOVUPS      (SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      256(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      (SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD (DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 4(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 48(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 52(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 96(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 100(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 144(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 148(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      64(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      64(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 8(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 12(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 56(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 60(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 104(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 108(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 152(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 156(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y14, Y4, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y14, Y5, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y14, Y6, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y14, Y7, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	VPBROADCASTD 44(DI), Y4
+	VPBROADCASTD 92(DI), Y5
+	VPBROADCASTD 140(DI), Y6
+	VPBROADCASTD 188(DI), Y7
+	VMOVUPS      128(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      320(SI), Y15
+	VPSLLW       $0x04, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      128(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSLLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 16(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 20(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 64(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 68(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 112(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 116(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 160(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 164(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VMOVUPS      192(SI), Y8
+	VPAND        nibblesAVX2<>+0(SB), Y8, Y8
+	VMOVUPS      Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y8, Y8
+	VMOVUPS      192(SI), Y9
+	VPSRLW       $0x04, Y9, Y9
+	VPAND        nibblesAVX2<>+0(SB), Y9, Y9
+	VPSRLW       $0x02, Y15, Y12
+	VPAND        bits6AVX2<>+0(SB), Y12, Y12
+	VPOR         Y12, Y9, Y9
+	VPBROADCASTD 24(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 28(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y4, Y4
+	VPBROADCASTD 72(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 76(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD 120(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 124(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y6, Y6
+	VPBROADCASTD 168(DI), Y12
+	VPMADDUBSW   Y12, Y8, Y12
+	VPBROADCASTD 172(DI), Y13
+	VPMADDUBSW   Y13, Y9, Y13
+	VPADDW       Y13, Y12, Y12
+	VPMADDWD     ones16AVX2<>+0(SB), Y12, Y12
+	VPADDD       Y12, Y7, Y7
+	VCVTDQ2PS    Y4, Y4
+	VMULPS       Y10, Y4, Y4
+	VBROADCASTSS 32(DI), Y12
+	VFMADD231PS  Y12, Y4, Y0
+	VCVTDQ2PS    Y5, Y5
+	VMULPS       Y10, Y5, Y5
+	VBROADCASTSS 80(DI), Y12
+	VFMADD231PS  Y12, Y5, Y1
+	VCVTDQ2PS    Y6, Y6
+	VMULPS       Y10, Y6, Y6
+	VBROADCASTSS 128(DI), Y12
+	VFMADD231PS  Y12, Y6, Y2
+	VCVTDQ2PS    Y7, Y7
+	VMULPS       Y10, Y7, Y7
+	VBROADCASTSS 176(DI), Y12
+	VFMADD231PS  Y12, Y7, Y3
+	ADDQ         $0x000000c0, DI
+	ADDQ         $0x00000180, SI
+	ADDQ         $0x20, DX
+	DECQ         CX
+	JNE          loop
+	MOVQ         c+0(FP), SI
+	MOVQ         ldc+8(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         n+64(FP), CX
+	VBROADCASTSS alpha+72(FP), Y8
+	MOVBLZX      add+76(FP), DI
+	NEGL         DI
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y10
+	VMOVD        DI, X11
+	VPBROADCASTD X11, Y11
+	VPAND        Y10, Y11, Y11
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y0
+	VMASKMOVPS   Y0, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y1
+	VMASKMOVPS   Y1, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y2
+	VMASKMOVPS   Y2, Y10, (SI)
+	ADDQ         DX, SI
+	VMASKMOVPS   (SI), Y11, Y9
+	VFMADD213PS  Y9, Y8, Y3
+	VMASKMOVPS   Y3, Y10, (SI)
+	ADDQ         DX, SI
+	VZEROUPPER
+	RET
+
+DATA positiveAVX2<>+0(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+4(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+8(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+12(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+16(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+20(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+24(SB)/4, $0x7fffffff
+DATA positiveAVX2<>+28(SB)/4, $0x7fffffff
+GLOBL positiveAVX2<>(SB), RODATA|NOPTR, $32
+
+DATA limit8AVX2<>+0(SB)/4, $0x42fe0000
+GLOBL limit8AVX2<>(SB), RODATA|NOPTR, $4
+
+DATA nanAVX2<>+0(SB)/4, $0x7fc00000
+GLOBL nanAVX2<>(SB), RODATA|NOPTR, $4
+
+DATA ones8AVX2<>+0(SB)/4, $0x01010101
+DATA ones8AVX2<>+4(SB)/4, $0x01010101
+DATA ones8AVX2<>+8(SB)/4, $0x01010101
+DATA ones8AVX2<>+12(SB)/4, $0x01010101
+DATA ones8AVX2<>+16(SB)/4, $0x01010101
+DATA ones8AVX2<>+20(SB)/4, $0x01010101
+DATA ones8AVX2<>+24(SB)/4, $0x01010101
+DATA ones8AVX2<>+28(SB)/4, $0x01010101
+GLOBL ones8AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA unpackedAVX2<>+0(SB)/4, $0x00000000
+DATA unpackedAVX2<>+4(SB)/4, $0x00000004
+DATA unpackedAVX2<>+8(SB)/4, $0x00000001
+DATA unpackedAVX2<>+12(SB)/4, $0x00000005
+DATA unpackedAVX2<>+16(SB)/4, $0x00000002
+DATA unpackedAVX2<>+20(SB)/4, $0x00000006
+DATA unpackedAVX2<>+24(SB)/4, $0x00000003
+DATA unpackedAVX2<>+28(SB)/4, $0x00000007
+GLOBL unpackedAVX2<>(SB), RODATA|NOPTR, $32
+
+// func roundAVX2(dst *byte, step int, x *float32, blocks int, offset int, split int)
+// Requires: AVX, AVX2
+TEXT ·roundAVX2(SB), NOSPLIT, $0-48
+	MOVQ         dst+0(FP), DI
+	MOVQ         step+8(FP), DX
+	MOVQ         x+16(FP), SI
+	MOVQ         blocks+24(FP), CX
+	VMOVUPS      positiveAVX2<>+0(SB), Y13
+	VMOVSS       limit8AVX2<>+0(SB), X10
+	VPBROADCASTD offset+32(FP), X12
+	VPBROADCASTD split+40(FP), X11
+
+loop:
+	VMOVUPS      (SI), Y0
+	VMOVUPS      32(SI), Y1
+	VMOVUPS      64(SI), Y2
+	VMOVUPS      96(SI), Y3
+	VPAND        Y13, Y0, Y4
+	VPAND        Y13, Y1, Y7
+	VPMAXSD      Y7, Y4, Y4
+	VPAND        Y13, Y2, Y7
+	VPMAXSD      Y7, Y4, Y4
+	VPAND        Y13, Y3, Y7
+	VPMAXSD      Y7, Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X7
+	VPMAXSD      X7, X4, X4
+	VPSHUFD      $0x0e, X4, X7
+	VPMAXSD      X7, X4, X4
+	VPSHUFD      $0x01, X4, X7
+	VPMAXSD      X7, X4, X4
+	VMOVD        X4, AX
+	VDIVSS       X10, X4, X5
+	VDIVSS       X4, X10, X6
+	CMPL         AX, $0x04000000
+	JLT          nothing
+	CMPL         AX, $0x7f800000
+	JGE          infinite
+
+write:
+	VBROADCASTSS X6, Y6
+	VMULPS       Y6, Y0, Y0
+	VCVTPS2DQ    Y0, Y0
+	VMULPS       Y6, Y1, Y1
+	VCVTPS2DQ    Y1, Y1
+	VMULPS       Y6, Y2, Y2
+	VCVTPS2DQ    Y2, Y2
+	VMULPS       Y6, Y3, Y3
+	VCVTPS2DQ    Y3, Y3
+	VPACKSSDW    Y1, Y0, Y0
+	VPACKSSDW    Y3, Y2, Y2
+	VPACKSSWB    Y2, Y0, Y0
+	VMOVUPS      unpackedAVX2<>+0(SB), Y7
+	VPERMD       Y0, Y7, Y0
+	VMOVUPS      Y0, (DI)
+	VMOVSS       X5, 32(DI)
+	VMOVUPS      ones8AVX2<>+0(SB), Y7
+	VPMADDUBSW   Y0, Y7, Y0
+	VPMADDWD     ones16AVX2<>+0(SB), Y0, Y0
+	VEXTRACTI128 $0x01, Y0, X1
+	VPHADDD      X1, X0, X0
+	VPHADDD      X0, X0, X0
+	VPHADDD      X0, X0, X1
+	VCVTDQ2PS    X1, X2
+	VMOVSS       X2, 36(DI)
+	VBLENDVPS    X11, X0, X1, X1
+	VPMULLD      X12, X1, X1
+	VPXOR        X0, X0, X0
+	VPSUBD       X1, X0, X1
+	VMOVLPS      X1, 40(DI)
+	ADDQ         DX, DI
+	ADDQ         $0x00000080, SI
+	DECQ         CX
+	JNE          loop
+	VZEROUPPER
+	RET
+
+infinite:
+	VPXOR  Y0, Y0, Y0
+	VPXOR  Y1, Y1, Y1
+	VPXOR  Y2, Y2, Y2
+	VPXOR  Y3, Y3, Y3
+	VPXOR  X6, X6, X6
+	VMOVSS nanAVX2<>+0(SB), X5
+	JMP    write
+
+nothing:
+	VPXOR X6, X6, X6
+	VPXOR X5, X5, X5
+	JMP   write
+
 // func pause()
 TEXT ·pause(SB), NOSPLIT, $0
 	PAUSE

@@ -268,3 +268,383 @@ func adamWAVX512(param *float32, grad *float32, m *float32, v *float32, n int, g
 //
 //go:noescape
 func peakAVX512(n int)
+
+// dotsF321x1AVX512 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF321x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF322x1AVX512 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF322x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF323x1AVX512 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF323x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF324x1AVX512 multiplies 4 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF324x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF325x1AVX512 multiplies 5 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF325x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF326x1AVX512 multiplies 6 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF326x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF321x4AVX512 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF321x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF322x4AVX512 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF322x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF323x4AVX512 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF323x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF324x4AVX512 multiplies 4 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF324x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF325x4AVX512 multiplies 5 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF325x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF326x4AVX512 multiplies 6 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF326x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF161x1AVX512 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF161x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF162x1AVX512 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF162x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF163x1AVX512 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF163x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF164x1AVX512 multiplies 4 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF164x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF165x1AVX512 multiplies 5 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF165x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF166x1AVX512 multiplies 6 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF166x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF161x4AVX512 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF161x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF162x4AVX512 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF162x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF163x4AVX512 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF163x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF164x4AVX512 multiplies 4 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF164x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF165x4AVX512 multiplies 5 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF165x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsF166x4AVX512 multiplies 6 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsF166x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF161x1AVX512 multiplies 1 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF161x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF162x1AVX512 multiplies 2 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF162x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF163x1AVX512 multiplies 3 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF163x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF164x1AVX512 multiplies 4 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF164x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF165x1AVX512 multiplies 5 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF165x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF166x1AVX512 multiplies 6 rows of x by 1 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF166x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF161x4AVX512 multiplies 1 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF161x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF162x4AVX512 multiplies 2 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF162x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF163x4AVX512 multiplies 3 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF163x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF164x4AVX512 multiplies 4 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF164x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF165x4AVX512 multiplies 5 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF165x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// dotsBF166x4AVX512 multiplies 6 rows of x by 4 of weights, which begin stride bytes apart, over n values.
+//
+//go:noescape
+func dotsBF166x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+
+// blocksQ8x1AVX512 multiplies 1 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x2AVX512 multiplies 2 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x3AVX512 multiplies 3 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x4AVX512 multiplies 4 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x5AVX512 multiplies 5 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x6AVX512 multiplies 6 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x7AVX512 multiplies 7 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ8x8AVX512 multiplies 8 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ8x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x1AVX512 multiplies 1 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x2AVX512 multiplies 2 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x3AVX512 multiplies 3 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x4AVX512 multiplies 4 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x5AVX512 multiplies 5 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x6AVX512 multiplies 6 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x7AVX512 multiplies 7 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4x8AVX512 multiplies 8 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x1AVX512 multiplies 1 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x2AVX512 multiplies 2 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x3AVX512 multiplies 3 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x4AVX512 multiplies 4 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x5AVX512 multiplies 5 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x6AVX512 multiplies 6 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x7AVX512 multiplies 7 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ5x8AVX512 multiplies 8 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ5x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx1AVX512 multiplies 1 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx2AVX512 multiplies 2 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx3AVX512 multiplies 3 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx4AVX512 multiplies 4 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx5AVX512 multiplies 5 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx6AVX512 multiplies 6 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx7AVX512 multiplies 7 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ4Kx8AVX512 multiplies 8 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ4Kx8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx1AVX512 multiplies 1 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx2AVX512 multiplies 2 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx3AVX512 multiplies 3 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx4AVX512 multiplies 4 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx5AVX512 multiplies 5 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx6AVX512 multiplies 6 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx7AVX512 multiplies 7 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+
+// blocksQ6Kx8AVX512 multiplies 8 rounded rows of x by n rows of weights, up to 128, over blocks, more than 0. Groups of 16 begin groupBytes apart. c is set or, if add, added to.
+//
+//go:noescape
+func blocksQ6Kx8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)

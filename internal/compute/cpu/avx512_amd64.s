@@ -11280,3 +11280,12815 @@ loop:
 	JNE         loop
 	VZEROUPPER
 	RET
+
+// func dotsF321x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF321x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z1
+	VMOVUPS     (SI), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z1
+	VMOVUPS.Z   (SI), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X3
+	VUNPCKLPS     Z0, Z0, Z1
+	VUNPCKHPS     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VUNPCKLPD     Z0, Z0, Z1
+	VUNPCKHPD     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMULPS        X3, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X1
+	VADDPS        X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF322x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF322x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VMOVUPS     (SI), Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X4
+	VUNPCKLPS     Z0, Z0, Z2
+	VUNPCKHPS     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VUNPCKLPD     Z0, Z0, Z2
+	VUNPCKHPD     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMULPS        X4, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X2
+	VADDPS        X2, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z2
+	VUNPCKHPS     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VUNPCKLPD     Z1, Z1, Z2
+	VUNPCKHPD     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VMULPS        X4, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X2
+	VADDPS        X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF323x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF323x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     (DI)(R10*2), Z5
+	VMOVUPS     (SI), Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	VMOVUPS.Z   (DI)(R10*2), K1, Z5
+	VMOVUPS.Z   (SI), K1, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X5
+	VUNPCKLPS     Z0, Z0, Z3
+	VUNPCKHPS     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VUNPCKLPD     Z0, Z0, Z3
+	VUNPCKHPD     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPS        Y3, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X3
+	VADDPS        X3, X0, X0
+	VMULPS        X5, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X3
+	VADDPS        X3, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z3
+	VUNPCKHPS     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VUNPCKLPD     Z1, Z1, Z3
+	VUNPCKHPD     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X3
+	VADDPS        X3, X1, X1
+	VMULPS        X5, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X3
+	VADDPS        X3, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z3
+	VUNPCKHPS     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VUNPCKLPD     Z2, Z2, Z3
+	VUNPCKHPD     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VMULPS        X5, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X3
+	VADDPS        X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF324x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF324x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(R10*2), Z6
+	VMOVUPS     (DI)(R11*1), Z7
+	VMOVUPS     (SI), Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VMOVUPS.Z   (DI)(R10*1), K1, Z5
+	VMOVUPS.Z   (DI)(R10*2), K1, Z6
+	VMOVUPS.Z   (DI)(R11*1), K1, Z7
+	VMOVUPS.Z   (SI), K1, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z0, Z0, Z4
+	VUNPCKHPS     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPD     Z0, Z0, Z4
+	VUNPCKHPD     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z4
+	VUNPCKHPS     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VUNPCKLPD     Z1, Z1, Z4
+	VUNPCKHPD     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VMULPS        X6, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X4
+	VADDPS        X4, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z4
+	VUNPCKHPS     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z2, Z4
+	VUNPCKHPD     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VMULPS        X6, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X4
+	VADDPS        X4, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z4
+	VUNPCKHPS     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VUNPCKLPD     Z3, Z3, Z4
+	VUNPCKHPD     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VMULPS        X6, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X4
+	VADDPS        X4, X3, X3
+
+set3:
+	VMOVSS X3, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF325x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF325x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z5
+	VMOVUPS     (DI)(R10*1), Z6
+	VMOVUPS     (DI)(R10*2), Z7
+	VMOVUPS     (DI)(R11*1), Z8
+	VMOVUPS     (DI)(R10*4), Z9
+	VMOVUPS     (SI), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z5
+	VMOVUPS.Z   (DI)(R10*1), K1, Z6
+	VMOVUPS.Z   (DI)(R10*2), K1, Z7
+	VMOVUPS.Z   (DI)(R11*1), K1, Z8
+	VMOVUPS.Z   (DI)(R10*4), K1, Z9
+	VMOVUPS.Z   (SI), K1, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X7
+	VUNPCKLPS     Z0, Z0, Z5
+	VUNPCKHPS     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VUNPCKLPD     Z0, Z0, Z5
+	VUNPCKHPD     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPS        Y5, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VADDPS        X5, X0, X0
+	VMULPS        X7, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X5
+	VADDPS        X5, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z5
+	VUNPCKHPS     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VUNPCKLPD     Z1, Z1, Z5
+	VUNPCKHPD     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VMULPS        X7, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X5
+	VADDPS        X5, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z5
+	VUNPCKHPS     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VUNPCKLPD     Z2, Z2, Z5
+	VUNPCKHPD     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VMULPS        X7, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X5
+	VADDPS        X5, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z5
+	VUNPCKHPS     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VUNPCKLPD     Z3, Z3, Z5
+	VUNPCKHPD     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPS        Y5, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X5
+	VADDPS        X5, X3, X3
+	VMULPS        X7, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X5
+	VADDPS        X5, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z5
+	VUNPCKHPS     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VUNPCKLPD     Z4, Z4, Z5
+	VUNPCKHPD     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VMULPS        X7, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X5
+	VADDPS        X5, X4, X4
+
+set4:
+	VMOVSS X4, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF326x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF326x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (DI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*2), Z8
+	VMOVUPS     (DI)(R11*1), Z9
+	VMOVUPS     (DI)(R10*4), Z10
+	VMOVUPS     (R9), Z11
+	VMOVUPS     (SI), Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z6
+	VMOVUPS.Z   (DI)(R10*1), K1, Z7
+	VMOVUPS.Z   (DI)(R10*2), K1, Z8
+	VMOVUPS.Z   (DI)(R11*1), K1, Z9
+	VMOVUPS.Z   (DI)(R10*4), K1, Z10
+	VMOVUPS.Z   (R9), K1, Z11
+	VMOVUPS.Z   (SI), K1, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X8
+	VUNPCKLPS     Z0, Z0, Z6
+	VUNPCKHPS     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VUNPCKLPD     Z0, Z0, Z6
+	VUNPCKHPD     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VMULPS        X8, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X6
+	VADDPS        X6, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z6
+	VUNPCKHPS     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VUNPCKLPD     Z1, Z1, Z6
+	VUNPCKHPD     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPS        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VMULPS        X8, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X6
+	VADDPS        X6, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z6
+	VUNPCKHPS     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VUNPCKLPD     Z2, Z2, Z6
+	VUNPCKHPD     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VMULPS        X8, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X6
+	VADDPS        X6, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z6
+	VUNPCKHPS     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VUNPCKLPD     Z3, Z3, Z6
+	VUNPCKHPD     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPS        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPS        X6, X3, X3
+	VMULPS        X8, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X6
+	VADDPS        X6, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z6
+	VUNPCKHPS     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VUNPCKLPD     Z4, Z4, Z6
+	VUNPCKHPD     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X6
+	VADDPS        X6, X4, X4
+	VMULPS        X8, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X6
+	VADDPS        X6, X4, X4
+
+set4:
+	VMOVSS        X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z5, Z6
+	VUNPCKHPS     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VUNPCKLPD     Z5, Z5, Z6
+	VUNPCKHPD     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X6
+	VADDPS        X6, X5, X5
+	VMULPS        X8, X5, X5
+	TESTL         AX, AX
+	JE            set5
+	VMOVSS        (SI), X6
+	VADDPS        X6, X5, X5
+
+set5:
+	VMOVSS X5, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF321x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF321x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (SI), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS     (SI)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS     (SI)(CX*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS     (SI)(DX*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VMOVUPS.Z   (SI), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (SI)(CX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (SI)(CX*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (SI)(DX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z0, Z4
+	VUNPCKHPD     Z2, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF322x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF322x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (DI)(R10*1), Z9
+	VMOVUPS     (SI), Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS     (SI)(CX*1), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VMOVUPS     (SI)(CX*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VMOVUPS     (SI)(DX*1), Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VMOVUPS.Z   (DI)(R10*1), K1, Z9
+	VMOVUPS.Z   (SI), K1, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS.Z   (SI)(CX*1), K1, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VMOVUPS.Z   (SI)(CX*2), K1, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VMOVUPS.Z   (SI)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X10
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z9
+	VADDPS        Z9, Z8, Z2
+	VUNPCKLPD     Z2, Z0, Z8
+	VUNPCKHPD     Z2, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VMULPS        X10, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z9
+	VADDPS        Z9, Z8, Z6
+	VUNPCKLPD     Z6, Z4, Z8
+	VUNPCKHPD     Z6, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMULPS        X10, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF323x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF323x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (DI)(R10*1), Z13
+	VMOVUPS     (DI)(R10*2), Z14
+	VMOVUPS     (SI), Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VMOVUPS     (SI)(CX*1), Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VMOVUPS     (SI)(CX*2), Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VMOVUPS     (SI)(DX*1), Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z12
+	VMOVUPS.Z   (DI)(R10*1), K1, Z13
+	VMOVUPS.Z   (DI)(R10*2), K1, Z14
+	VMOVUPS.Z   (SI), K1, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VMOVUPS.Z   (SI)(CX*1), K1, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VMOVUPS.Z   (SI)(CX*2), K1, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VMOVUPS.Z   (SI)(DX*1), K1, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X14
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z13
+	VADDPS        Z13, Z12, Z2
+	VUNPCKLPD     Z2, Z0, Z12
+	VUNPCKHPD     Z2, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VMULPS        X14, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z13
+	VADDPS        Z13, Z12, Z6
+	VUNPCKLPD     Z6, Z4, Z12
+	VUNPCKHPD     Z6, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VMULPS        X14, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z13
+	VADDPS        Z13, Z12, Z10
+	VUNPCKLPD     Z10, Z8, Z12
+	VUNPCKHPD     Z10, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VMULPS        X14, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF324x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF324x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z16
+	VMOVUPS     (DI)(R10*1), Z17
+	VMOVUPS     (DI)(R10*2), Z18
+	VMOVUPS     (DI)(R11*1), Z19
+	VMOVUPS     (SI), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VMOVUPS     (SI)(CX*1), Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VMOVUPS     (SI)(CX*2), Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VMOVUPS     (SI)(DX*1), Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z16
+	VMOVUPS.Z   (DI)(R10*1), K1, Z17
+	VMOVUPS.Z   (DI)(R10*2), K1, Z18
+	VMOVUPS.Z   (DI)(R11*1), K1, Z19
+	VMOVUPS.Z   (SI), K1, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VMOVUPS.Z   (SI)(CX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VMOVUPS.Z   (SI)(CX*2), K1, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VMOVUPS.Z   (SI)(DX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X18
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z17
+	VADDPS        Z17, Z16, Z2
+	VUNPCKLPD     Z2, Z0, Z16
+	VUNPCKHPD     Z2, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VMULPS        X18, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z17
+	VADDPS        Z17, Z16, Z6
+	VUNPCKLPD     Z6, Z4, Z16
+	VUNPCKHPD     Z6, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VMULPS        X18, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z17
+	VADDPS        Z17, Z16, Z10
+	VUNPCKLPD     Z10, Z8, Z16
+	VUNPCKHPD     Z10, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VMULPS        X18, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z17
+	VADDPS        Z17, Z16, Z14
+	VUNPCKLPD     Z14, Z12, Z16
+	VUNPCKHPD     Z14, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VMULPS        X18, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X12, X12
+
+set3:
+	VMOVUPS X12, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF325x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF325x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (DI)(R10*1), Z21
+	VMOVUPS     (DI)(R10*2), Z22
+	VMOVUPS     (DI)(R11*1), Z23
+	VMOVUPS     (DI)(R10*4), Z24
+	VMOVUPS     (SI), Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VMOVUPS     (SI)(CX*1), Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VMOVUPS     (SI)(CX*2), Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VMOVUPS     (SI)(DX*1), Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z20
+	VMOVUPS.Z   (DI)(R10*1), K1, Z21
+	VMOVUPS.Z   (DI)(R10*2), K1, Z22
+	VMOVUPS.Z   (DI)(R11*1), K1, Z23
+	VMOVUPS.Z   (DI)(R10*4), K1, Z24
+	VMOVUPS.Z   (SI), K1, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VMOVUPS.Z   (SI)(CX*1), K1, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VMOVUPS.Z   (SI)(CX*2), K1, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VMOVUPS.Z   (SI)(DX*1), K1, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X22
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z21
+	VADDPS        Z21, Z20, Z2
+	VUNPCKLPD     Z2, Z0, Z20
+	VUNPCKHPD     Z2, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y20
+	VADDPS        Y20, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X20
+	VADDPS        X20, X0, X0
+	VMULPS        X22, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z21
+	VADDPS        Z21, Z20, Z6
+	VUNPCKLPD     Z6, Z4, Z20
+	VUNPCKHPD     Z6, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y20
+	VADDPS        Y20, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X20
+	VADDPS        X20, X4, X4
+	VMULPS        X22, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z21
+	VADDPS        Z21, Z20, Z10
+	VUNPCKLPD     Z10, Z8, Z20
+	VUNPCKHPD     Z10, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y20
+	VADDPS        Y20, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X20
+	VADDPS        X20, X8, X8
+	VMULPS        X22, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z21
+	VADDPS        Z21, Z20, Z14
+	VUNPCKLPD     Z14, Z12, Z20
+	VUNPCKHPD     Z14, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y20
+	VADDPS        Y20, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X20
+	VADDPS        X20, X12, X12
+	VMULPS        X22, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z21
+	VADDPS        Z21, Z20, Z18
+	VUNPCKLPD     Z18, Z16, Z20
+	VUNPCKHPD     Z18, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y20
+	VADDPS        Y20, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X20
+	VADDPS        X20, X16, X16
+	VMULPS        X22, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X16, X16
+
+set4:
+	VMOVUPS X16, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF326x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF326x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z24
+	VMOVUPS     (DI)(R10*1), Z25
+	VMOVUPS     (DI)(R10*2), Z26
+	VMOVUPS     (DI)(R11*1), Z27
+	VMOVUPS     (DI)(R10*4), Z28
+	VMOVUPS     (R9), Z29
+	VMOVUPS     (SI), Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VMOVUPS     (SI)(CX*1), Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VMOVUPS     (SI)(CX*2), Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VMOVUPS     (SI)(DX*1), Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z24
+	VMOVUPS.Z   (DI)(R10*1), K1, Z25
+	VMOVUPS.Z   (DI)(R10*2), K1, Z26
+	VMOVUPS.Z   (DI)(R11*1), K1, Z27
+	VMOVUPS.Z   (DI)(R10*4), K1, Z28
+	VMOVUPS.Z   (R9), K1, Z29
+	VMOVUPS.Z   (SI), K1, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VMOVUPS.Z   (SI)(CX*1), K1, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VMOVUPS.Z   (SI)(CX*2), K1, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VMOVUPS.Z   (SI)(DX*1), K1, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X26
+	VUNPCKLPS     Z1, Z0, Z24
+	VUNPCKHPS     Z1, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VUNPCKLPS     Z3, Z2, Z24
+	VUNPCKHPS     Z3, Z2, Z25
+	VADDPS        Z25, Z24, Z2
+	VUNPCKLPD     Z2, Z0, Z24
+	VUNPCKHPD     Z2, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y24
+	VADDPS        Y24, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X24
+	VADDPS        X24, X0, X0
+	VMULPS        X26, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z24
+	VUNPCKHPS     Z5, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VUNPCKLPS     Z7, Z6, Z24
+	VUNPCKHPS     Z7, Z6, Z25
+	VADDPS        Z25, Z24, Z6
+	VUNPCKLPD     Z6, Z4, Z24
+	VUNPCKHPD     Z6, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y24
+	VADDPS        Y24, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X24
+	VADDPS        X24, X4, X4
+	VMULPS        X26, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z24
+	VUNPCKHPS     Z9, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VUNPCKLPS     Z11, Z10, Z24
+	VUNPCKHPS     Z11, Z10, Z25
+	VADDPS        Z25, Z24, Z10
+	VUNPCKLPD     Z10, Z8, Z24
+	VUNPCKHPD     Z10, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y24
+	VADDPS        Y24, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X24
+	VADDPS        X24, X8, X8
+	VMULPS        X26, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z24
+	VUNPCKHPS     Z13, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VUNPCKLPS     Z15, Z14, Z24
+	VUNPCKHPS     Z15, Z14, Z25
+	VADDPS        Z25, Z24, Z14
+	VUNPCKLPD     Z14, Z12, Z24
+	VUNPCKHPD     Z14, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y24
+	VADDPS        Y24, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X24
+	VADDPS        X24, X12, X12
+	VMULPS        X26, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z24
+	VUNPCKHPS     Z17, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VUNPCKLPS     Z19, Z18, Z24
+	VUNPCKHPS     Z19, Z18, Z25
+	VADDPS        Z25, Z24, Z18
+	VUNPCKLPD     Z18, Z16, Z24
+	VUNPCKHPD     Z18, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y24
+	VADDPS        Y24, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X24
+	VADDPS        X24, X16, X16
+	VMULPS        X26, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X16, X16
+
+set4:
+	VMOVUPS       X16, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z21, Z20, Z24
+	VUNPCKHPS     Z21, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VUNPCKLPS     Z23, Z22, Z24
+	VUNPCKHPS     Z23, Z22, Z25
+	VADDPS        Z25, Z24, Z22
+	VUNPCKLPD     Z22, Z20, Z24
+	VUNPCKHPD     Z22, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y24
+	VADDPS        Y24, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X24
+	VADDPS        X24, X20, X20
+	VMULPS        X26, X20, X20
+	TESTL         AX, AX
+	JE            set5
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X20, X20
+
+set5:
+	VMOVUPS X20, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF161x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF161x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z1
+	VCVTPH2PS   (SI), Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     64(DI), Z1
+	VCVTPH2PS   32(SI), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z1
+	VCVTPH2PS   (SI), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z1
+	VCVTPH2PS.Z (SI), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X3
+	VUNPCKLPS     Z0, Z0, Z1
+	VUNPCKHPS     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VUNPCKLPD     Z0, Z0, Z1
+	VUNPCKHPD     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMULPS        X3, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X1
+	VADDPS        X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF162x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF162x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VCVTPH2PS   (SI), Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     64(DI)(R10*1), Z3
+	VCVTPH2PS   32(SI), Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VCVTPH2PS   (SI), Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VCVTPH2PS.Z (SI), K1, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X4
+	VUNPCKLPS     Z0, Z0, Z2
+	VUNPCKHPS     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VUNPCKLPD     Z0, Z0, Z2
+	VUNPCKHPD     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMULPS        X4, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X2
+	VADDPS        X2, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z2
+	VUNPCKHPS     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VUNPCKLPD     Z1, Z1, Z2
+	VUNPCKHPD     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VMULPS        X4, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X2
+	VADDPS        X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF163x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF163x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     (DI)(R10*2), Z5
+	VCVTPH2PS   (SI), Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	VMOVUPS     64(DI), Z3
+	VMOVUPS     64(DI)(R10*1), Z4
+	VMOVUPS     64(DI)(R10*2), Z5
+	VCVTPH2PS   32(SI), Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     (DI)(R10*2), Z5
+	VCVTPH2PS   (SI), Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	VMOVUPS.Z   (DI)(R10*2), K1, Z5
+	VCVTPH2PS.Z (SI), K1, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X5
+	VUNPCKLPS     Z0, Z0, Z3
+	VUNPCKHPS     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VUNPCKLPD     Z0, Z0, Z3
+	VUNPCKHPD     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPS        Y3, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X3
+	VADDPS        X3, X0, X0
+	VMULPS        X5, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X3
+	VADDPS        X3, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z3
+	VUNPCKHPS     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VUNPCKLPD     Z1, Z1, Z3
+	VUNPCKHPD     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X3
+	VADDPS        X3, X1, X1
+	VMULPS        X5, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X3
+	VADDPS        X3, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z3
+	VUNPCKHPS     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VUNPCKLPD     Z2, Z2, Z3
+	VUNPCKHPD     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VMULPS        X5, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X3
+	VADDPS        X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF164x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF164x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(R10*2), Z6
+	VMOVUPS     (DI)(R11*1), Z7
+	VCVTPH2PS   (SI), Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     64(DI)(R10*1), Z5
+	VMOVUPS     64(DI)(R10*2), Z6
+	VMOVUPS     64(DI)(R11*1), Z7
+	VCVTPH2PS   32(SI), Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(R10*2), Z6
+	VMOVUPS     (DI)(R11*1), Z7
+	VCVTPH2PS   (SI), Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VMOVUPS.Z   (DI)(R10*1), K1, Z5
+	VMOVUPS.Z   (DI)(R10*2), K1, Z6
+	VMOVUPS.Z   (DI)(R11*1), K1, Z7
+	VCVTPH2PS.Z (SI), K1, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z0, Z0, Z4
+	VUNPCKHPS     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPD     Z0, Z0, Z4
+	VUNPCKHPD     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z4
+	VUNPCKHPS     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VUNPCKLPD     Z1, Z1, Z4
+	VUNPCKHPD     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VMULPS        X6, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X4
+	VADDPS        X4, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z4
+	VUNPCKHPS     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z2, Z4
+	VUNPCKHPD     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VMULPS        X6, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X4
+	VADDPS        X4, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z4
+	VUNPCKHPS     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VUNPCKLPD     Z3, Z3, Z4
+	VUNPCKHPD     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VMULPS        X6, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X4
+	VADDPS        X4, X3, X3
+
+set3:
+	VMOVSS X3, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF165x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF165x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z5
+	VMOVUPS     (DI)(R10*1), Z6
+	VMOVUPS     (DI)(R10*2), Z7
+	VMOVUPS     (DI)(R11*1), Z8
+	VMOVUPS     (DI)(R10*4), Z9
+	VCVTPH2PS   (SI), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS     64(DI), Z5
+	VMOVUPS     64(DI)(R10*1), Z6
+	VMOVUPS     64(DI)(R10*2), Z7
+	VMOVUPS     64(DI)(R11*1), Z8
+	VMOVUPS     64(DI)(R10*4), Z9
+	VCVTPH2PS   32(SI), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z5
+	VMOVUPS     (DI)(R10*1), Z6
+	VMOVUPS     (DI)(R10*2), Z7
+	VMOVUPS     (DI)(R11*1), Z8
+	VMOVUPS     (DI)(R10*4), Z9
+	VCVTPH2PS   (SI), Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z5
+	VMOVUPS.Z   (DI)(R10*1), K1, Z6
+	VMOVUPS.Z   (DI)(R10*2), K1, Z7
+	VMOVUPS.Z   (DI)(R11*1), K1, Z8
+	VMOVUPS.Z   (DI)(R10*4), K1, Z9
+	VCVTPH2PS.Z (SI), K1, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X7
+	VUNPCKLPS     Z0, Z0, Z5
+	VUNPCKHPS     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VUNPCKLPD     Z0, Z0, Z5
+	VUNPCKHPD     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPS        Y5, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VADDPS        X5, X0, X0
+	VMULPS        X7, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X5
+	VADDPS        X5, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z5
+	VUNPCKHPS     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VUNPCKLPD     Z1, Z1, Z5
+	VUNPCKHPD     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VMULPS        X7, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X5
+	VADDPS        X5, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z5
+	VUNPCKHPS     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VUNPCKLPD     Z2, Z2, Z5
+	VUNPCKHPD     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VMULPS        X7, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X5
+	VADDPS        X5, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z5
+	VUNPCKHPS     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VUNPCKLPD     Z3, Z3, Z5
+	VUNPCKHPD     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPS        Y5, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X5
+	VADDPS        X5, X3, X3
+	VMULPS        X7, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X5
+	VADDPS        X5, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z5
+	VUNPCKHPS     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VUNPCKLPD     Z4, Z4, Z5
+	VUNPCKHPD     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VMULPS        X7, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X5
+	VADDPS        X5, X4, X4
+
+set4:
+	VMOVSS X4, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF166x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsF166x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (DI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*2), Z8
+	VMOVUPS     (DI)(R11*1), Z9
+	VMOVUPS     (DI)(R10*4), Z10
+	VMOVUPS     (R9), Z11
+	VCVTPH2PS   (SI), Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	VMOVUPS     64(DI), Z6
+	VMOVUPS     64(DI)(R10*1), Z7
+	VMOVUPS     64(DI)(R10*2), Z8
+	VMOVUPS     64(DI)(R11*1), Z9
+	VMOVUPS     64(DI)(R10*4), Z10
+	VMOVUPS     64(R9), Z11
+	VCVTPH2PS   32(SI), Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	ADDQ        $0x80, R9
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (DI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*2), Z8
+	VMOVUPS     (DI)(R11*1), Z9
+	VMOVUPS     (DI)(R10*4), Z10
+	VMOVUPS     (R9), Z11
+	VCVTPH2PS   (SI), Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z6
+	VMOVUPS.Z   (DI)(R10*1), K1, Z7
+	VMOVUPS.Z   (DI)(R10*2), K1, Z8
+	VMOVUPS.Z   (DI)(R11*1), K1, Z9
+	VMOVUPS.Z   (DI)(R10*4), K1, Z10
+	VMOVUPS.Z   (R9), K1, Z11
+	VCVTPH2PS.Z (SI), K1, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X8
+	VUNPCKLPS     Z0, Z0, Z6
+	VUNPCKHPS     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VUNPCKLPD     Z0, Z0, Z6
+	VUNPCKHPD     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VMULPS        X8, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X6
+	VADDPS        X6, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z6
+	VUNPCKHPS     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VUNPCKLPD     Z1, Z1, Z6
+	VUNPCKHPD     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPS        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VMULPS        X8, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X6
+	VADDPS        X6, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z6
+	VUNPCKHPS     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VUNPCKLPD     Z2, Z2, Z6
+	VUNPCKHPD     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VMULPS        X8, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X6
+	VADDPS        X6, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z6
+	VUNPCKHPS     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VUNPCKLPD     Z3, Z3, Z6
+	VUNPCKHPD     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPS        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPS        X6, X3, X3
+	VMULPS        X8, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X6
+	VADDPS        X6, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z6
+	VUNPCKHPS     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VUNPCKLPD     Z4, Z4, Z6
+	VUNPCKHPD     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X6
+	VADDPS        X6, X4, X4
+	VMULPS        X8, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X6
+	VADDPS        X6, X4, X4
+
+set4:
+	VMOVSS        X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z5, Z6
+	VUNPCKHPS     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VUNPCKLPD     Z5, Z5, Z6
+	VUNPCKHPD     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X6
+	VADDPS        X6, X5, X5
+	VMULPS        X8, X5, X5
+	TESTL         AX, AX
+	JE            set5
+	VMOVSS        (SI), X6
+	VADDPS        X6, X5, X5
+
+set5:
+	VMOVSS X5, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF161x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF161x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z4
+	VCVTPH2PS   (SI), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS   (SI)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VCVTPH2PS   (SI)(CX*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VCVTPH2PS   (SI)(DX*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	VMOVUPS     64(DI), Z4
+	VCVTPH2PS   32(SI), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS   32(SI)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VCVTPH2PS   32(SI)(CX*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VCVTPH2PS   32(SI)(DX*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z4
+	VCVTPH2PS   (SI), Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS   (SI)(CX*1), Z5
+	VFMADD231PS Z5, Z4, Z1
+	VCVTPH2PS   (SI)(CX*2), Z5
+	VFMADD231PS Z5, Z4, Z2
+	VCVTPH2PS   (SI)(DX*1), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VCVTPH2PS.Z (SI), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z0, Z4
+	VUNPCKHPD     Z2, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF162x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF162x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (DI)(R10*1), Z9
+	VCVTPH2PS   (SI), Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VCVTPH2PS   (SI)(CX*1), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VCVTPH2PS   (SI)(CX*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VCVTPH2PS   (SI)(DX*1), Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	VMOVUPS     64(DI), Z8
+	VMOVUPS     64(DI)(R10*1), Z9
+	VCVTPH2PS   32(SI), Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VCVTPH2PS   32(SI)(CX*1), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VCVTPH2PS   32(SI)(CX*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VCVTPH2PS   32(SI)(DX*1), Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (DI)(R10*1), Z9
+	VCVTPH2PS   (SI), Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VCVTPH2PS   (SI)(CX*1), Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VCVTPH2PS   (SI)(CX*2), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VCVTPH2PS   (SI)(DX*1), Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VMOVUPS.Z   (DI)(R10*1), K1, Z9
+	VCVTPH2PS.Z (SI), K1, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X10
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z9
+	VADDPS        Z9, Z8, Z2
+	VUNPCKLPD     Z2, Z0, Z8
+	VUNPCKHPD     Z2, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VMULPS        X10, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z9
+	VADDPS        Z9, Z8, Z6
+	VUNPCKLPD     Z6, Z4, Z8
+	VUNPCKHPD     Z6, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMULPS        X10, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF163x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF163x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (DI)(R10*1), Z13
+	VMOVUPS     (DI)(R10*2), Z14
+	VCVTPH2PS   (SI), Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VCVTPH2PS   (SI)(CX*1), Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VCVTPH2PS   (SI)(CX*2), Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VCVTPH2PS   (SI)(DX*1), Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	VMOVUPS     64(DI), Z12
+	VMOVUPS     64(DI)(R10*1), Z13
+	VMOVUPS     64(DI)(R10*2), Z14
+	VCVTPH2PS   32(SI), Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VCVTPH2PS   32(SI)(CX*1), Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VCVTPH2PS   32(SI)(CX*2), Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VCVTPH2PS   32(SI)(DX*1), Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (DI)(R10*1), Z13
+	VMOVUPS     (DI)(R10*2), Z14
+	VCVTPH2PS   (SI), Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VCVTPH2PS   (SI)(CX*1), Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VCVTPH2PS   (SI)(CX*2), Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VCVTPH2PS   (SI)(DX*1), Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z12
+	VMOVUPS.Z   (DI)(R10*1), K1, Z13
+	VMOVUPS.Z   (DI)(R10*2), K1, Z14
+	VCVTPH2PS.Z (SI), K1, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X14
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z13
+	VADDPS        Z13, Z12, Z2
+	VUNPCKLPD     Z2, Z0, Z12
+	VUNPCKHPD     Z2, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VMULPS        X14, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z13
+	VADDPS        Z13, Z12, Z6
+	VUNPCKLPD     Z6, Z4, Z12
+	VUNPCKHPD     Z6, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VMULPS        X14, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z13
+	VADDPS        Z13, Z12, Z10
+	VUNPCKLPD     Z10, Z8, Z12
+	VUNPCKHPD     Z10, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VMULPS        X14, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF164x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF164x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z16
+	VMOVUPS     (DI)(R10*1), Z17
+	VMOVUPS     (DI)(R10*2), Z18
+	VMOVUPS     (DI)(R11*1), Z19
+	VCVTPH2PS   (SI), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VCVTPH2PS   (SI)(CX*1), Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VCVTPH2PS   (SI)(CX*2), Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VCVTPH2PS   (SI)(DX*1), Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	VMOVUPS     64(DI), Z16
+	VMOVUPS     64(DI)(R10*1), Z17
+	VMOVUPS     64(DI)(R10*2), Z18
+	VMOVUPS     64(DI)(R11*1), Z19
+	VCVTPH2PS   32(SI), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VCVTPH2PS   32(SI)(CX*1), Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VCVTPH2PS   32(SI)(CX*2), Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VCVTPH2PS   32(SI)(DX*1), Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z16
+	VMOVUPS     (DI)(R10*1), Z17
+	VMOVUPS     (DI)(R10*2), Z18
+	VMOVUPS     (DI)(R11*1), Z19
+	VCVTPH2PS   (SI), Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VCVTPH2PS   (SI)(CX*1), Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VCVTPH2PS   (SI)(CX*2), Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VCVTPH2PS   (SI)(DX*1), Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z16
+	VMOVUPS.Z   (DI)(R10*1), K1, Z17
+	VMOVUPS.Z   (DI)(R10*2), K1, Z18
+	VMOVUPS.Z   (DI)(R11*1), K1, Z19
+	VCVTPH2PS.Z (SI), K1, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X18
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z17
+	VADDPS        Z17, Z16, Z2
+	VUNPCKLPD     Z2, Z0, Z16
+	VUNPCKHPD     Z2, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VMULPS        X18, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z17
+	VADDPS        Z17, Z16, Z6
+	VUNPCKLPD     Z6, Z4, Z16
+	VUNPCKHPD     Z6, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VMULPS        X18, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z17
+	VADDPS        Z17, Z16, Z10
+	VUNPCKLPD     Z10, Z8, Z16
+	VUNPCKHPD     Z10, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VMULPS        X18, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z17
+	VADDPS        Z17, Z16, Z14
+	VUNPCKLPD     Z14, Z12, Z16
+	VUNPCKHPD     Z14, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VMULPS        X18, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X12, X12
+
+set3:
+	VMOVUPS X12, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF165x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF165x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (DI)(R10*1), Z21
+	VMOVUPS     (DI)(R10*2), Z22
+	VMOVUPS     (DI)(R11*1), Z23
+	VMOVUPS     (DI)(R10*4), Z24
+	VCVTPH2PS   (SI), Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VCVTPH2PS   (SI)(CX*1), Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VCVTPH2PS   (SI)(CX*2), Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VCVTPH2PS   (SI)(DX*1), Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	VMOVUPS     64(DI), Z20
+	VMOVUPS     64(DI)(R10*1), Z21
+	VMOVUPS     64(DI)(R10*2), Z22
+	VMOVUPS     64(DI)(R11*1), Z23
+	VMOVUPS     64(DI)(R10*4), Z24
+	VCVTPH2PS   32(SI), Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VCVTPH2PS   32(SI)(CX*1), Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VCVTPH2PS   32(SI)(CX*2), Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VCVTPH2PS   32(SI)(DX*1), Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (DI)(R10*1), Z21
+	VMOVUPS     (DI)(R10*2), Z22
+	VMOVUPS     (DI)(R11*1), Z23
+	VMOVUPS     (DI)(R10*4), Z24
+	VCVTPH2PS   (SI), Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VCVTPH2PS   (SI)(CX*1), Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VCVTPH2PS   (SI)(CX*2), Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VCVTPH2PS   (SI)(DX*1), Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z20
+	VMOVUPS.Z   (DI)(R10*1), K1, Z21
+	VMOVUPS.Z   (DI)(R10*2), K1, Z22
+	VMOVUPS.Z   (DI)(R11*1), K1, Z23
+	VMOVUPS.Z   (DI)(R10*4), K1, Z24
+	VCVTPH2PS.Z (SI), K1, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X22
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z21
+	VADDPS        Z21, Z20, Z2
+	VUNPCKLPD     Z2, Z0, Z20
+	VUNPCKHPD     Z2, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y20
+	VADDPS        Y20, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X20
+	VADDPS        X20, X0, X0
+	VMULPS        X22, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z21
+	VADDPS        Z21, Z20, Z6
+	VUNPCKLPD     Z6, Z4, Z20
+	VUNPCKHPD     Z6, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y20
+	VADDPS        Y20, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X20
+	VADDPS        X20, X4, X4
+	VMULPS        X22, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z21
+	VADDPS        Z21, Z20, Z10
+	VUNPCKLPD     Z10, Z8, Z20
+	VUNPCKHPD     Z10, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y20
+	VADDPS        Y20, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X20
+	VADDPS        X20, X8, X8
+	VMULPS        X22, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z21
+	VADDPS        Z21, Z20, Z14
+	VUNPCKLPD     Z14, Z12, Z20
+	VUNPCKHPD     Z14, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y20
+	VADDPS        Y20, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X20
+	VADDPS        X20, X12, X12
+	VMULPS        X22, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z21
+	VADDPS        Z21, Z20, Z18
+	VUNPCKLPD     Z18, Z16, Z20
+	VUNPCKHPD     Z18, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y20
+	VADDPS        Y20, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X20
+	VADDPS        X20, X16, X16
+	VMULPS        X22, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X16, X16
+
+set4:
+	VMOVUPS X16, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsF166x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsF166x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z24
+	VMOVUPS     (DI)(R10*1), Z25
+	VMOVUPS     (DI)(R10*2), Z26
+	VMOVUPS     (DI)(R11*1), Z27
+	VMOVUPS     (DI)(R10*4), Z28
+	VMOVUPS     (R9), Z29
+	VCVTPH2PS   (SI), Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VCVTPH2PS   (SI)(CX*1), Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VCVTPH2PS   (SI)(CX*2), Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VCVTPH2PS   (SI)(DX*1), Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	VMOVUPS     64(DI), Z24
+	VMOVUPS     64(DI)(R10*1), Z25
+	VMOVUPS     64(DI)(R10*2), Z26
+	VMOVUPS     64(DI)(R11*1), Z27
+	VMOVUPS     64(DI)(R10*4), Z28
+	VMOVUPS     64(R9), Z29
+	VCVTPH2PS   32(SI), Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VCVTPH2PS   32(SI)(CX*1), Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VCVTPH2PS   32(SI)(CX*2), Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VCVTPH2PS   32(SI)(DX*1), Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	ADDQ        $0x80, R9
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z24
+	VMOVUPS     (DI)(R10*1), Z25
+	VMOVUPS     (DI)(R10*2), Z26
+	VMOVUPS     (DI)(R11*1), Z27
+	VMOVUPS     (DI)(R10*4), Z28
+	VMOVUPS     (R9), Z29
+	VCVTPH2PS   (SI), Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VCVTPH2PS   (SI)(CX*1), Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VCVTPH2PS   (SI)(CX*2), Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VCVTPH2PS   (SI)(DX*1), Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z24
+	VMOVUPS.Z   (DI)(R10*1), K1, Z25
+	VMOVUPS.Z   (DI)(R10*2), K1, Z26
+	VMOVUPS.Z   (DI)(R11*1), K1, Z27
+	VMOVUPS.Z   (DI)(R10*4), K1, Z28
+	VMOVUPS.Z   (R9), K1, Z29
+	VCVTPH2PS.Z (SI), K1, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VCVTPH2PS.Z (SI)(CX*1), K1, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VCVTPH2PS.Z (SI)(CX*2), K1, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VCVTPH2PS.Z (SI)(DX*1), K1, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X26
+	VUNPCKLPS     Z1, Z0, Z24
+	VUNPCKHPS     Z1, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VUNPCKLPS     Z3, Z2, Z24
+	VUNPCKHPS     Z3, Z2, Z25
+	VADDPS        Z25, Z24, Z2
+	VUNPCKLPD     Z2, Z0, Z24
+	VUNPCKHPD     Z2, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y24
+	VADDPS        Y24, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X24
+	VADDPS        X24, X0, X0
+	VMULPS        X26, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z24
+	VUNPCKHPS     Z5, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VUNPCKLPS     Z7, Z6, Z24
+	VUNPCKHPS     Z7, Z6, Z25
+	VADDPS        Z25, Z24, Z6
+	VUNPCKLPD     Z6, Z4, Z24
+	VUNPCKHPD     Z6, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y24
+	VADDPS        Y24, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X24
+	VADDPS        X24, X4, X4
+	VMULPS        X26, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z24
+	VUNPCKHPS     Z9, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VUNPCKLPS     Z11, Z10, Z24
+	VUNPCKHPS     Z11, Z10, Z25
+	VADDPS        Z25, Z24, Z10
+	VUNPCKLPD     Z10, Z8, Z24
+	VUNPCKHPD     Z10, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y24
+	VADDPS        Y24, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X24
+	VADDPS        X24, X8, X8
+	VMULPS        X26, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z24
+	VUNPCKHPS     Z13, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VUNPCKLPS     Z15, Z14, Z24
+	VUNPCKHPS     Z15, Z14, Z25
+	VADDPS        Z25, Z24, Z14
+	VUNPCKLPD     Z14, Z12, Z24
+	VUNPCKHPD     Z14, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y24
+	VADDPS        Y24, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X24
+	VADDPS        X24, X12, X12
+	VMULPS        X26, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z24
+	VUNPCKHPS     Z17, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VUNPCKLPS     Z19, Z18, Z24
+	VUNPCKHPS     Z19, Z18, Z25
+	VADDPS        Z25, Z24, Z18
+	VUNPCKLPD     Z18, Z16, Z24
+	VUNPCKHPD     Z18, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y24
+	VADDPS        Y24, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X24
+	VADDPS        X24, X16, X16
+	VMULPS        X26, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X16, X16
+
+set4:
+	VMOVUPS       X16, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z21, Z20, Z24
+	VUNPCKHPS     Z21, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VUNPCKLPS     Z23, Z22, Z24
+	VUNPCKHPS     Z23, Z22, Z25
+	VADDPS        Z25, Z24, Z22
+	VUNPCKLPD     Z22, Z20, Z24
+	VUNPCKHPD     Z22, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y24
+	VADDPS        Y24, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X24
+	VADDPS        X24, X20, X20
+	VMULPS        X26, X20, X20
+	TESTL         AX, AX
+	JE            set5
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X20, X20
+
+set5:
+	VMOVUPS X20, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF161x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF161x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z1
+	VPMOVZXWD   (SI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	VMOVUPS     64(DI), Z1
+	VPMOVZXWD   32(SI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z1
+	VPMOVZXWD   (SI), Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z1
+	VPMOVZXWD.Z (SI), K1, Z2
+	VPSLLD      $0x10, Z2, Z2
+	VFMADD231PS Z2, Z1, Z0
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X3
+	VUNPCKLPS     Z0, Z0, Z1
+	VUNPCKHPS     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VUNPCKLPD     Z0, Z0, Z1
+	VUNPCKHPD     Z0, Z0, Z2
+	VADDPS        Z2, Z1, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VADDPS        Y1, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X0
+	VMULPS        X3, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X1
+	VADDPS        X1, X0, X0
+
+set0:
+	VMOVSS X0, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF162x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF162x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VPMOVZXWD   (SI), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	VMOVUPS     64(DI), Z2
+	VMOVUPS     64(DI)(R10*1), Z3
+	VPMOVZXWD   32(SI), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z2
+	VMOVUPS     (DI)(R10*1), Z3
+	VPMOVZXWD   (SI), Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z2
+	VMOVUPS.Z   (DI)(R10*1), K1, Z3
+	VPMOVZXWD.Z (SI), K1, Z4
+	VPSLLD      $0x10, Z4, Z4
+	VFMADD231PS Z4, Z2, Z0
+	VFMADD231PS Z4, Z3, Z1
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X4
+	VUNPCKLPS     Z0, Z0, Z2
+	VUNPCKHPS     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VUNPCKLPD     Z0, Z0, Z2
+	VUNPCKHPD     Z0, Z0, Z3
+	VADDPS        Z3, Z2, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y2
+	VADDPS        Y2, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X0
+	VMULPS        X4, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X2
+	VADDPS        X2, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z2
+	VUNPCKHPS     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VUNPCKLPD     Z1, Z1, Z2
+	VUNPCKHPD     Z1, Z1, Z3
+	VADDPS        Z3, Z2, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X2
+	VADDPS        X2, X1, X1
+	VMULPS        X4, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X2
+	VADDPS        X2, X1, X1
+
+set1:
+	VMOVSS X1, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF163x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF163x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     (DI)(R10*2), Z5
+	VPMOVZXWD   (SI), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	VMOVUPS     64(DI), Z3
+	VMOVUPS     64(DI)(R10*1), Z4
+	VMOVUPS     64(DI)(R10*2), Z5
+	VPMOVZXWD   32(SI), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z3
+	VMOVUPS     (DI)(R10*1), Z4
+	VMOVUPS     (DI)(R10*2), Z5
+	VPMOVZXWD   (SI), Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z3
+	VMOVUPS.Z   (DI)(R10*1), K1, Z4
+	VMOVUPS.Z   (DI)(R10*2), K1, Z5
+	VPMOVZXWD.Z (SI), K1, Z6
+	VPSLLD      $0x10, Z6, Z6
+	VFMADD231PS Z6, Z3, Z0
+	VFMADD231PS Z6, Z4, Z1
+	VFMADD231PS Z6, Z5, Z2
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X5
+	VUNPCKLPS     Z0, Z0, Z3
+	VUNPCKHPS     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VUNPCKLPD     Z0, Z0, Z3
+	VUNPCKHPD     Z0, Z0, Z4
+	VADDPS        Z4, Z3, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y3
+	VADDPS        Y3, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X3
+	VADDPS        X3, X0, X0
+	VMULPS        X5, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X3
+	VADDPS        X3, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z3
+	VUNPCKHPS     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VUNPCKLPD     Z1, Z1, Z3
+	VUNPCKHPD     Z1, Z1, Z4
+	VADDPS        Z4, Z3, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPS        Y3, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X3
+	VADDPS        X3, X1, X1
+	VMULPS        X5, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X3
+	VADDPS        X3, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z3
+	VUNPCKHPS     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VUNPCKLPD     Z2, Z2, Z3
+	VUNPCKHPD     Z2, Z2, Z4
+	VADDPS        Z4, Z3, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X2
+	VMULPS        X5, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X3
+	VADDPS        X3, X2, X2
+
+set2:
+	VMOVSS X2, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF164x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF164x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(R10*2), Z6
+	VMOVUPS     (DI)(R11*1), Z7
+	VPMOVZXWD   (SI), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	VMOVUPS     64(DI), Z4
+	VMOVUPS     64(DI)(R10*1), Z5
+	VMOVUPS     64(DI)(R10*2), Z6
+	VMOVUPS     64(DI)(R11*1), Z7
+	VPMOVZXWD   32(SI), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z4
+	VMOVUPS     (DI)(R10*1), Z5
+	VMOVUPS     (DI)(R10*2), Z6
+	VMOVUPS     (DI)(R11*1), Z7
+	VPMOVZXWD   (SI), Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VMOVUPS.Z   (DI)(R10*1), K1, Z5
+	VMOVUPS.Z   (DI)(R10*2), K1, Z6
+	VMOVUPS.Z   (DI)(R11*1), K1, Z7
+	VPMOVZXWD.Z (SI), K1, Z8
+	VPSLLD      $0x10, Z8, Z8
+	VFMADD231PS Z8, Z4, Z0
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z2
+	VFMADD231PS Z8, Z7, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z0, Z0, Z4
+	VUNPCKHPS     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPD     Z0, Z0, Z4
+	VUNPCKHPD     Z0, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z4
+	VUNPCKHPS     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VUNPCKLPD     Z1, Z1, Z4
+	VUNPCKHPD     Z1, Z1, Z5
+	VADDPS        Z5, Z4, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y4
+	VADDPS        Y4, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X4
+	VADDPS        X4, X1, X1
+	VMULPS        X6, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X4
+	VADDPS        X4, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z4
+	VUNPCKHPS     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z2, Z4
+	VUNPCKHPD     Z2, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y4
+	VADDPS        Y4, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X4
+	VADDPS        X4, X2, X2
+	VMULPS        X6, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X4
+	VADDPS        X4, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z4
+	VUNPCKHPS     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VUNPCKLPD     Z3, Z3, Z4
+	VUNPCKHPD     Z3, Z3, Z5
+	VADDPS        Z5, Z4, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X3
+	VMULPS        X6, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X4
+	VADDPS        X4, X3, X3
+
+set3:
+	VMOVSS X3, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF165x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF165x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z5
+	VMOVUPS     (DI)(R10*1), Z6
+	VMOVUPS     (DI)(R10*2), Z7
+	VMOVUPS     (DI)(R11*1), Z8
+	VMOVUPS     (DI)(R10*4), Z9
+	VPMOVZXWD   (SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	VMOVUPS     64(DI), Z5
+	VMOVUPS     64(DI)(R10*1), Z6
+	VMOVUPS     64(DI)(R10*2), Z7
+	VMOVUPS     64(DI)(R11*1), Z8
+	VMOVUPS     64(DI)(R10*4), Z9
+	VPMOVZXWD   32(SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z5
+	VMOVUPS     (DI)(R10*1), Z6
+	VMOVUPS     (DI)(R10*2), Z7
+	VMOVUPS     (DI)(R11*1), Z8
+	VMOVUPS     (DI)(R10*4), Z9
+	VPMOVZXWD   (SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z5
+	VMOVUPS.Z   (DI)(R10*1), K1, Z6
+	VMOVUPS.Z   (DI)(R10*2), K1, Z7
+	VMOVUPS.Z   (DI)(R11*1), K1, Z8
+	VMOVUPS.Z   (DI)(R10*4), K1, Z9
+	VPMOVZXWD.Z (SI), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z5, Z0
+	VFMADD231PS Z10, Z6, Z1
+	VFMADD231PS Z10, Z7, Z2
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z4
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X7
+	VUNPCKLPS     Z0, Z0, Z5
+	VUNPCKHPS     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VUNPCKLPD     Z0, Z0, Z5
+	VUNPCKHPD     Z0, Z0, Z6
+	VADDPS        Z6, Z5, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y5
+	VADDPS        Y5, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X5
+	VADDPS        X5, X0, X0
+	VMULPS        X7, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X5
+	VADDPS        X5, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z5
+	VUNPCKHPS     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VUNPCKLPD     Z1, Z1, Z5
+	VUNPCKHPD     Z1, Z1, Z6
+	VADDPS        Z6, Z5, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VADDPS        Y5, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X5
+	VADDPS        X5, X1, X1
+	VMULPS        X7, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X5
+	VADDPS        X5, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z5
+	VUNPCKHPS     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VUNPCKLPD     Z2, Z2, Z5
+	VUNPCKHPD     Z2, Z2, Z6
+	VADDPS        Z6, Z5, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y5
+	VADDPS        Y5, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X5
+	VADDPS        X5, X2, X2
+	VMULPS        X7, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X5
+	VADDPS        X5, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z5
+	VUNPCKHPS     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VUNPCKLPD     Z3, Z3, Z5
+	VUNPCKHPD     Z3, Z3, Z6
+	VADDPS        Z6, Z5, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VADDPS        Y5, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X5
+	VADDPS        X5, X3, X3
+	VMULPS        X7, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X5
+	VADDPS        X5, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z5
+	VUNPCKHPS     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VUNPCKLPD     Z4, Z4, Z5
+	VUNPCKHPD     Z4, Z4, Z6
+	VADDPS        Z6, Z5, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VADDPS        X5, X4, X4
+	VMULPS        X7, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X5
+	VADDPS        X5, X4, X4
+
+set4:
+	VMOVSS X4, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF166x1AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2
+TEXT ·dotsBF166x1AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (DI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*2), Z8
+	VMOVUPS     (DI)(R11*1), Z9
+	VMOVUPS     (DI)(R10*4), Z10
+	VMOVUPS     (R9), Z11
+	VPMOVZXWD   (SI), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	VMOVUPS     64(DI), Z6
+	VMOVUPS     64(DI)(R10*1), Z7
+	VMOVUPS     64(DI)(R10*2), Z8
+	VMOVUPS     64(DI)(R11*1), Z9
+	VMOVUPS     64(DI)(R10*4), Z10
+	VMOVUPS     64(R9), Z11
+	VPMOVZXWD   32(SI), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	ADDQ        $0x80, R9
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z6
+	VMOVUPS     (DI)(R10*1), Z7
+	VMOVUPS     (DI)(R10*2), Z8
+	VMOVUPS     (DI)(R11*1), Z9
+	VMOVUPS     (DI)(R10*4), Z10
+	VMOVUPS     (R9), Z11
+	VPMOVZXWD   (SI), Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z6
+	VMOVUPS.Z   (DI)(R10*1), K1, Z7
+	VMOVUPS.Z   (DI)(R10*2), K1, Z8
+	VMOVUPS.Z   (DI)(R11*1), K1, Z9
+	VMOVUPS.Z   (DI)(R10*4), K1, Z10
+	VMOVUPS.Z   (R9), K1, Z11
+	VPMOVZXWD.Z (SI), K1, Z12
+	VPSLLD      $0x10, Z12, Z12
+	VFMADD231PS Z12, Z6, Z0
+	VFMADD231PS Z12, Z7, Z1
+	VFMADD231PS Z12, Z8, Z2
+	VFMADD231PS Z12, Z9, Z3
+	VFMADD231PS Z12, Z10, Z4
+	VFMADD231PS Z12, Z11, Z5
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X8
+	VUNPCKLPS     Z0, Z0, Z6
+	VUNPCKHPS     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VUNPCKLPD     Z0, Z0, Z6
+	VUNPCKHPD     Z0, Z0, Z7
+	VADDPS        Z7, Z6, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y6
+	VADDPS        Y6, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X6
+	VADDPS        X6, X0, X0
+	VMULPS        X8, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVSS        (SI), X6
+	VADDPS        X6, X0, X0
+
+set0:
+	VMOVSS        X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z1, Z1, Z6
+	VUNPCKHPS     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VUNPCKLPD     Z1, Z1, Z6
+	VUNPCKHPD     Z1, Z1, Z7
+	VADDPS        Z7, Z6, Z1
+	VEXTRACTF64X4 $0x01, Z1, Y6
+	VADDPS        Y6, Y1, Y1
+	VEXTRACTF32X4 $0x01, Y1, X6
+	VADDPS        X6, X1, X1
+	VMULPS        X8, X1, X1
+	TESTL         AX, AX
+	JE            set1
+	VMOVSS        (SI), X6
+	VADDPS        X6, X1, X1
+
+set1:
+	VMOVSS        X1, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z2, Z2, Z6
+	VUNPCKHPS     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VUNPCKLPD     Z2, Z2, Z6
+	VUNPCKHPD     Z2, Z2, Z7
+	VADDPS        Z7, Z6, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPS        Y6, Y2, Y2
+	VEXTRACTF32X4 $0x01, Y2, X6
+	VADDPS        X6, X2, X2
+	VMULPS        X8, X2, X2
+	TESTL         AX, AX
+	JE            set2
+	VMOVSS        (SI), X6
+	VADDPS        X6, X2, X2
+
+set2:
+	VMOVSS        X2, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z3, Z3, Z6
+	VUNPCKHPS     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VUNPCKLPD     Z3, Z3, Z6
+	VUNPCKHPD     Z3, Z3, Z7
+	VADDPS        Z7, Z6, Z3
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPS        Y6, Y3, Y3
+	VEXTRACTF32X4 $0x01, Y3, X6
+	VADDPS        X6, X3, X3
+	VMULPS        X8, X3, X3
+	TESTL         AX, AX
+	JE            set3
+	VMOVSS        (SI), X6
+	VADDPS        X6, X3, X3
+
+set3:
+	VMOVSS        X3, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z4, Z4, Z6
+	VUNPCKHPS     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VUNPCKLPD     Z4, Z4, Z6
+	VUNPCKHPD     Z4, Z4, Z7
+	VADDPS        Z7, Z6, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X6
+	VADDPS        X6, X4, X4
+	VMULPS        X8, X4, X4
+	TESTL         AX, AX
+	JE            set4
+	VMOVSS        (SI), X6
+	VADDPS        X6, X4, X4
+
+set4:
+	VMOVSS        X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z5, Z6
+	VUNPCKHPS     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VUNPCKLPD     Z5, Z5, Z6
+	VUNPCKHPD     Z5, Z5, Z7
+	VADDPS        Z7, Z6, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VEXTRACTF32X4 $0x01, Y5, X6
+	VADDPS        X6, X5, X5
+	VMULPS        X8, X5, X5
+	TESTL         AX, AX
+	JE            set5
+	VMOVSS        (SI), X6
+	VADDPS        X6, X5, X5
+
+set5:
+	VMOVSS X5, (SI)
+	ADDQ   CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF161x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF161x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z4
+	VPMOVZXWD   (SI), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD   (SI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD   (SI)(CX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD   (SI)(DX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	VMOVUPS     64(DI), Z4
+	VPMOVZXWD   32(SI), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD   32(SI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD   32(SI)(CX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD   32(SI)(DX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z4
+	VPMOVZXWD   (SI), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD   (SI)(CX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD   (SI)(CX*2), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD   (SI)(DX*1), Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z4
+	VPMOVZXWD.Z (SI), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z5
+	VPSLLD      $0x10, Z5, Z5
+	VFMADD231PS Z5, Z4, Z3
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X6
+	VUNPCKLPS     Z1, Z0, Z4
+	VUNPCKHPS     Z1, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VUNPCKLPS     Z3, Z2, Z4
+	VUNPCKHPS     Z3, Z2, Z5
+	VADDPS        Z5, Z4, Z2
+	VUNPCKLPD     Z2, Z0, Z4
+	VUNPCKHPD     Z2, Z0, Z5
+	VADDPS        Z5, Z4, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y4
+	VADDPS        Y4, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X4
+	VADDPS        X4, X0, X0
+	VMULPS        X6, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X4
+	VADDPS        X4, X0, X0
+
+set0:
+	VMOVUPS X0, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF162x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF162x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (DI)(R10*1), Z9
+	VPMOVZXWD   (SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VPMOVZXWD   (SI)(CX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VPMOVZXWD   (SI)(CX*2), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VPMOVZXWD   (SI)(DX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	VMOVUPS     64(DI), Z8
+	VMOVUPS     64(DI)(R10*1), Z9
+	VPMOVZXWD   32(SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VPMOVZXWD   32(SI)(CX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VPMOVZXWD   32(SI)(CX*2), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VPMOVZXWD   32(SI)(DX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z8
+	VMOVUPS     (DI)(R10*1), Z9
+	VPMOVZXWD   (SI), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VPMOVZXWD   (SI)(CX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VPMOVZXWD   (SI)(CX*2), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VPMOVZXWD   (SI)(DX*1), Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z8
+	VMOVUPS.Z   (DI)(R10*1), K1, Z9
+	VPMOVZXWD.Z (SI), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z0
+	VFMADD231PS Z10, Z9, Z4
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z1
+	VFMADD231PS Z10, Z9, Z5
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z2
+	VFMADD231PS Z10, Z9, Z6
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z10
+	VPSLLD      $0x10, Z10, Z10
+	VFMADD231PS Z10, Z8, Z3
+	VFMADD231PS Z10, Z9, Z7
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X10
+	VUNPCKLPS     Z1, Z0, Z8
+	VUNPCKHPS     Z1, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VUNPCKLPS     Z3, Z2, Z8
+	VUNPCKHPS     Z3, Z2, Z9
+	VADDPS        Z9, Z8, Z2
+	VUNPCKLPD     Z2, Z0, Z8
+	VUNPCKHPD     Z2, Z0, Z9
+	VADDPS        Z9, Z8, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y8
+	VADDPS        Y8, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X8
+	VADDPS        X8, X0, X0
+	VMULPS        X10, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z8
+	VUNPCKHPS     Z5, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VUNPCKLPS     Z7, Z6, Z8
+	VUNPCKHPS     Z7, Z6, Z9
+	VADDPS        Z9, Z8, Z6
+	VUNPCKLPD     Z6, Z4, Z8
+	VUNPCKHPD     Z6, Z4, Z9
+	VADDPS        Z9, Z8, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y8
+	VADDPS        Y8, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X8
+	VADDPS        X8, X4, X4
+	VMULPS        X10, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X8
+	VADDPS        X8, X4, X4
+
+set1:
+	VMOVUPS X4, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF163x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF163x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (DI)(R10*1), Z13
+	VMOVUPS     (DI)(R10*2), Z14
+	VPMOVZXWD   (SI), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VPMOVZXWD   (SI)(CX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VPMOVZXWD   (SI)(CX*2), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VPMOVZXWD   (SI)(DX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	VMOVUPS     64(DI), Z12
+	VMOVUPS     64(DI)(R10*1), Z13
+	VMOVUPS     64(DI)(R10*2), Z14
+	VPMOVZXWD   32(SI), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VPMOVZXWD   32(SI)(CX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VPMOVZXWD   32(SI)(CX*2), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VPMOVZXWD   32(SI)(DX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z12
+	VMOVUPS     (DI)(R10*1), Z13
+	VMOVUPS     (DI)(R10*2), Z14
+	VPMOVZXWD   (SI), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VPMOVZXWD   (SI)(CX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VPMOVZXWD   (SI)(CX*2), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VPMOVZXWD   (SI)(DX*1), Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z12
+	VMOVUPS.Z   (DI)(R10*1), K1, Z13
+	VMOVUPS.Z   (DI)(R10*2), K1, Z14
+	VPMOVZXWD.Z (SI), K1, Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z0
+	VFMADD231PS Z15, Z13, Z4
+	VFMADD231PS Z15, Z14, Z8
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z1
+	VFMADD231PS Z15, Z13, Z5
+	VFMADD231PS Z15, Z14, Z9
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z2
+	VFMADD231PS Z15, Z13, Z6
+	VFMADD231PS Z15, Z14, Z10
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z15
+	VPSLLD      $0x10, Z15, Z15
+	VFMADD231PS Z15, Z12, Z3
+	VFMADD231PS Z15, Z13, Z7
+	VFMADD231PS Z15, Z14, Z11
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X14
+	VUNPCKLPS     Z1, Z0, Z12
+	VUNPCKHPS     Z1, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VUNPCKLPS     Z3, Z2, Z12
+	VUNPCKHPS     Z3, Z2, Z13
+	VADDPS        Z13, Z12, Z2
+	VUNPCKLPD     Z2, Z0, Z12
+	VUNPCKHPD     Z2, Z0, Z13
+	VADDPS        Z13, Z12, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y12
+	VADDPS        Y12, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X12
+	VADDPS        X12, X0, X0
+	VMULPS        X14, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z12
+	VUNPCKHPS     Z5, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VUNPCKLPS     Z7, Z6, Z12
+	VUNPCKHPS     Z7, Z6, Z13
+	VADDPS        Z13, Z12, Z6
+	VUNPCKLPD     Z6, Z4, Z12
+	VUNPCKHPD     Z6, Z4, Z13
+	VADDPS        Z13, Z12, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y12
+	VADDPS        Y12, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X12
+	VADDPS        X12, X4, X4
+	VMULPS        X14, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z12
+	VUNPCKHPS     Z9, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VUNPCKLPS     Z11, Z10, Z12
+	VUNPCKHPS     Z11, Z10, Z13
+	VADDPS        Z13, Z12, Z10
+	VUNPCKLPD     Z10, Z8, Z12
+	VUNPCKHPD     Z10, Z8, Z13
+	VADDPS        Z13, Z12, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y12
+	VADDPS        Y12, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X12
+	VADDPS        X12, X8, X8
+	VMULPS        X14, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X12
+	VADDPS        X12, X8, X8
+
+set2:
+	VMOVUPS X8, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF164x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF164x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z16
+	VMOVUPS     (DI)(R10*1), Z17
+	VMOVUPS     (DI)(R10*2), Z18
+	VMOVUPS     (DI)(R11*1), Z19
+	VPMOVZXWD   (SI), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VPMOVZXWD   (SI)(CX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VPMOVZXWD   (SI)(CX*2), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VPMOVZXWD   (SI)(DX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	VMOVUPS     64(DI), Z16
+	VMOVUPS     64(DI)(R10*1), Z17
+	VMOVUPS     64(DI)(R10*2), Z18
+	VMOVUPS     64(DI)(R11*1), Z19
+	VPMOVZXWD   32(SI), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VPMOVZXWD   32(SI)(CX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VPMOVZXWD   32(SI)(CX*2), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VPMOVZXWD   32(SI)(DX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z16
+	VMOVUPS     (DI)(R10*1), Z17
+	VMOVUPS     (DI)(R10*2), Z18
+	VMOVUPS     (DI)(R11*1), Z19
+	VPMOVZXWD   (SI), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VPMOVZXWD   (SI)(CX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VPMOVZXWD   (SI)(CX*2), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VPMOVZXWD   (SI)(DX*1), Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z16
+	VMOVUPS.Z   (DI)(R10*1), K1, Z17
+	VMOVUPS.Z   (DI)(R10*2), K1, Z18
+	VMOVUPS.Z   (DI)(R11*1), K1, Z19
+	VPMOVZXWD.Z (SI), K1, Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z0
+	VFMADD231PS Z20, Z17, Z4
+	VFMADD231PS Z20, Z18, Z8
+	VFMADD231PS Z20, Z19, Z12
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z1
+	VFMADD231PS Z20, Z17, Z5
+	VFMADD231PS Z20, Z18, Z9
+	VFMADD231PS Z20, Z19, Z13
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z2
+	VFMADD231PS Z20, Z17, Z6
+	VFMADD231PS Z20, Z18, Z10
+	VFMADD231PS Z20, Z19, Z14
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z20
+	VPSLLD      $0x10, Z20, Z20
+	VFMADD231PS Z20, Z16, Z3
+	VFMADD231PS Z20, Z17, Z7
+	VFMADD231PS Z20, Z18, Z11
+	VFMADD231PS Z20, Z19, Z15
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X18
+	VUNPCKLPS     Z1, Z0, Z16
+	VUNPCKHPS     Z1, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VUNPCKLPS     Z3, Z2, Z16
+	VUNPCKHPS     Z3, Z2, Z17
+	VADDPS        Z17, Z16, Z2
+	VUNPCKLPD     Z2, Z0, Z16
+	VUNPCKHPD     Z2, Z0, Z17
+	VADDPS        Z17, Z16, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y16
+	VADDPS        Y16, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X16
+	VADDPS        X16, X0, X0
+	VMULPS        X18, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z16
+	VUNPCKHPS     Z5, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VUNPCKLPS     Z7, Z6, Z16
+	VUNPCKHPS     Z7, Z6, Z17
+	VADDPS        Z17, Z16, Z6
+	VUNPCKLPD     Z6, Z4, Z16
+	VUNPCKHPD     Z6, Z4, Z17
+	VADDPS        Z17, Z16, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPS        Y16, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X16
+	VADDPS        X16, X4, X4
+	VMULPS        X18, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z16
+	VUNPCKHPS     Z9, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VUNPCKLPS     Z11, Z10, Z16
+	VUNPCKHPS     Z11, Z10, Z17
+	VADDPS        Z17, Z16, Z10
+	VUNPCKLPD     Z10, Z8, Z16
+	VUNPCKHPD     Z10, Z8, Z17
+	VADDPS        Z17, Z16, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y16
+	VADDPS        Y16, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X16
+	VADDPS        X16, X8, X8
+	VMULPS        X18, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z16
+	VUNPCKHPS     Z13, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VUNPCKLPS     Z15, Z14, Z16
+	VUNPCKHPS     Z15, Z14, Z17
+	VADDPS        Z17, Z16, Z14
+	VUNPCKLPD     Z14, Z12, Z16
+	VUNPCKHPD     Z14, Z12, Z17
+	VADDPS        Z17, Z16, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y16
+	VADDPS        Y16, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X16
+	VADDPS        X16, X12, X12
+	VMULPS        X18, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X16
+	VADDPS        X16, X12, X12
+
+set3:
+	VMOVUPS X12, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF165x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF165x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (DI)(R10*1), Z21
+	VMOVUPS     (DI)(R10*2), Z22
+	VMOVUPS     (DI)(R11*1), Z23
+	VMOVUPS     (DI)(R10*4), Z24
+	VPMOVZXWD   (SI), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VPMOVZXWD   (SI)(CX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VPMOVZXWD   (SI)(CX*2), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VPMOVZXWD   (SI)(DX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	VMOVUPS     64(DI), Z20
+	VMOVUPS     64(DI)(R10*1), Z21
+	VMOVUPS     64(DI)(R10*2), Z22
+	VMOVUPS     64(DI)(R11*1), Z23
+	VMOVUPS     64(DI)(R10*4), Z24
+	VPMOVZXWD   32(SI), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VPMOVZXWD   32(SI)(CX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VPMOVZXWD   32(SI)(CX*2), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VPMOVZXWD   32(SI)(DX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z20
+	VMOVUPS     (DI)(R10*1), Z21
+	VMOVUPS     (DI)(R10*2), Z22
+	VMOVUPS     (DI)(R11*1), Z23
+	VMOVUPS     (DI)(R10*4), Z24
+	VPMOVZXWD   (SI), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VPMOVZXWD   (SI)(CX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VPMOVZXWD   (SI)(CX*2), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VPMOVZXWD   (SI)(DX*1), Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z20
+	VMOVUPS.Z   (DI)(R10*1), K1, Z21
+	VMOVUPS.Z   (DI)(R10*2), K1, Z22
+	VMOVUPS.Z   (DI)(R11*1), K1, Z23
+	VMOVUPS.Z   (DI)(R10*4), K1, Z24
+	VPMOVZXWD.Z (SI), K1, Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z0
+	VFMADD231PS Z25, Z21, Z4
+	VFMADD231PS Z25, Z22, Z8
+	VFMADD231PS Z25, Z23, Z12
+	VFMADD231PS Z25, Z24, Z16
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z1
+	VFMADD231PS Z25, Z21, Z5
+	VFMADD231PS Z25, Z22, Z9
+	VFMADD231PS Z25, Z23, Z13
+	VFMADD231PS Z25, Z24, Z17
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z2
+	VFMADD231PS Z25, Z21, Z6
+	VFMADD231PS Z25, Z22, Z10
+	VFMADD231PS Z25, Z23, Z14
+	VFMADD231PS Z25, Z24, Z18
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z25
+	VPSLLD      $0x10, Z25, Z25
+	VFMADD231PS Z25, Z20, Z3
+	VFMADD231PS Z25, Z21, Z7
+	VFMADD231PS Z25, Z22, Z11
+	VFMADD231PS Z25, Z23, Z15
+	VFMADD231PS Z25, Z24, Z19
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X22
+	VUNPCKLPS     Z1, Z0, Z20
+	VUNPCKHPS     Z1, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VUNPCKLPS     Z3, Z2, Z20
+	VUNPCKHPS     Z3, Z2, Z21
+	VADDPS        Z21, Z20, Z2
+	VUNPCKLPD     Z2, Z0, Z20
+	VUNPCKHPD     Z2, Z0, Z21
+	VADDPS        Z21, Z20, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y20
+	VADDPS        Y20, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X20
+	VADDPS        X20, X0, X0
+	VMULPS        X22, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z20
+	VUNPCKHPS     Z5, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VUNPCKLPS     Z7, Z6, Z20
+	VUNPCKHPS     Z7, Z6, Z21
+	VADDPS        Z21, Z20, Z6
+	VUNPCKLPD     Z6, Z4, Z20
+	VUNPCKHPD     Z6, Z4, Z21
+	VADDPS        Z21, Z20, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y20
+	VADDPS        Y20, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X20
+	VADDPS        X20, X4, X4
+	VMULPS        X22, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z20
+	VUNPCKHPS     Z9, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VUNPCKLPS     Z11, Z10, Z20
+	VUNPCKHPS     Z11, Z10, Z21
+	VADDPS        Z21, Z20, Z10
+	VUNPCKLPD     Z10, Z8, Z20
+	VUNPCKHPD     Z10, Z8, Z21
+	VADDPS        Z21, Z20, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y20
+	VADDPS        Y20, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X20
+	VADDPS        X20, X8, X8
+	VMULPS        X22, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z20
+	VUNPCKHPS     Z13, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VUNPCKLPS     Z15, Z14, Z20
+	VUNPCKHPS     Z15, Z14, Z21
+	VADDPS        Z21, Z20, Z14
+	VUNPCKLPD     Z14, Z12, Z20
+	VUNPCKHPD     Z14, Z12, Z21
+	VADDPS        Z21, Z20, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y20
+	VADDPS        Y20, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X20
+	VADDPS        X20, X12, X12
+	VMULPS        X22, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z20
+	VUNPCKHPS     Z17, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VUNPCKLPS     Z19, Z18, Z20
+	VUNPCKHPS     Z19, Z18, Z21
+	VADDPS        Z21, Z20, Z18
+	VUNPCKLPD     Z18, Z16, Z20
+	VUNPCKHPD     Z18, Z16, Z21
+	VADDPS        Z21, Z20, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y20
+	VADDPS        Y20, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X20
+	VADDPS        X20, X16, X16
+	VMULPS        X22, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X20
+	VADDPS        X20, X16, X16
+
+set4:
+	VMOVUPS X16, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+// func dotsBF166x4AVX512(c *float32, ldc int, x *float32, ldx int, w *byte, stride int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·dotsBF166x4AVX512(SB), NOSPLIT, $0-61
+	MOVQ   w+32(FP), SI
+	MOVQ   stride+40(FP), CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	MOVQ   x+16(FP), DI
+	MOVQ   ldx+24(FP), R10
+	SHLQ   $0x02, R10
+	LEAQ   (R10)(R10*2), R11
+	LEAQ   (DI)(R10*4), R9
+	ADDQ   R10, R9
+	MOVQ   n+48(FP), BX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+
+lines:
+	CMPQ        BX, $0x20
+	JLT         vectors
+	PREFETCHT0  (R8)
+	PREFETCHT0  (R8)(CX*1)
+	PREFETCHT0  (R8)(CX*2)
+	PREFETCHT0  (R8)(DX*1)
+	VMOVUPS     (DI), Z24
+	VMOVUPS     (DI)(R10*1), Z25
+	VMOVUPS     (DI)(R10*2), Z26
+	VMOVUPS     (DI)(R11*1), Z27
+	VMOVUPS     (DI)(R10*4), Z28
+	VMOVUPS     (R9), Z29
+	VPMOVZXWD   (SI), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VPMOVZXWD   (SI)(CX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VPMOVZXWD   (SI)(CX*2), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VPMOVZXWD   (SI)(DX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	VMOVUPS     64(DI), Z24
+	VMOVUPS     64(DI)(R10*1), Z25
+	VMOVUPS     64(DI)(R10*2), Z26
+	VMOVUPS     64(DI)(R11*1), Z27
+	VMOVUPS     64(DI)(R10*4), Z28
+	VMOVUPS     64(R9), Z29
+	VPMOVZXWD   32(SI), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VPMOVZXWD   32(SI)(CX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VPMOVZXWD   32(SI)(CX*2), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VPMOVZXWD   32(SI)(DX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x40, SI
+	ADDQ        $0x40, R8
+	ADDQ        $0x80, DI
+	ADDQ        $0x80, R9
+	SUBQ        $0x20, BX
+	JMP         lines
+
+vectors:
+	CMPQ        BX, $0x10
+	JLT         tail
+	VMOVUPS     (DI), Z24
+	VMOVUPS     (DI)(R10*1), Z25
+	VMOVUPS     (DI)(R10*2), Z26
+	VMOVUPS     (DI)(R11*1), Z27
+	VMOVUPS     (DI)(R10*4), Z28
+	VMOVUPS     (R9), Z29
+	VPMOVZXWD   (SI), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VPMOVZXWD   (SI)(CX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VPMOVZXWD   (SI)(CX*2), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VPMOVZXWD   (SI)(DX*1), Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+	ADDQ        $0x20, SI
+	ADDQ        $0x20, R8
+	ADDQ        $0x40, DI
+	ADDQ        $0x40, R9
+	SUBQ        $0x10, BX
+	JMP         vectors
+
+tail:
+	TESTQ       BX, BX
+	JE          done
+	MOVL        $0xffffffff, AX
+	BZHIL       BX, AX, AX
+	KMOVW       AX, K1
+	VMOVUPS.Z   (DI), K1, Z24
+	VMOVUPS.Z   (DI)(R10*1), K1, Z25
+	VMOVUPS.Z   (DI)(R10*2), K1, Z26
+	VMOVUPS.Z   (DI)(R11*1), K1, Z27
+	VMOVUPS.Z   (DI)(R10*4), K1, Z28
+	VMOVUPS.Z   (R9), K1, Z29
+	VPMOVZXWD.Z (SI), K1, Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z0
+	VFMADD231PS Z30, Z25, Z4
+	VFMADD231PS Z30, Z26, Z8
+	VFMADD231PS Z30, Z27, Z12
+	VFMADD231PS Z30, Z28, Z16
+	VFMADD231PS Z30, Z29, Z20
+	VPMOVZXWD.Z (SI)(CX*1), K1, Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z1
+	VFMADD231PS Z30, Z25, Z5
+	VFMADD231PS Z30, Z26, Z9
+	VFMADD231PS Z30, Z27, Z13
+	VFMADD231PS Z30, Z28, Z17
+	VFMADD231PS Z30, Z29, Z21
+	VPMOVZXWD.Z (SI)(CX*2), K1, Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z2
+	VFMADD231PS Z30, Z25, Z6
+	VFMADD231PS Z30, Z26, Z10
+	VFMADD231PS Z30, Z27, Z14
+	VFMADD231PS Z30, Z28, Z18
+	VFMADD231PS Z30, Z29, Z22
+	VPMOVZXWD.Z (SI)(DX*1), K1, Z30
+	VPSLLD      $0x10, Z30, Z30
+	VFMADD231PS Z30, Z24, Z3
+	VFMADD231PS Z30, Z25, Z7
+	VFMADD231PS Z30, Z26, Z11
+	VFMADD231PS Z30, Z27, Z15
+	VFMADD231PS Z30, Z28, Z19
+	VFMADD231PS Z30, Z29, Z23
+
+done:
+	MOVQ          c+0(FP), SI
+	MOVQ          ldc+8(FP), CX
+	SHLQ          $0x02, CX
+	MOVBLZX       add+60(FP), AX
+	VBROADCASTSS  alpha+56(FP), X26
+	VUNPCKLPS     Z1, Z0, Z24
+	VUNPCKHPS     Z1, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VUNPCKLPS     Z3, Z2, Z24
+	VUNPCKHPS     Z3, Z2, Z25
+	VADDPS        Z25, Z24, Z2
+	VUNPCKLPD     Z2, Z0, Z24
+	VUNPCKHPD     Z2, Z0, Z25
+	VADDPS        Z25, Z24, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y24
+	VADDPS        Y24, Y0, Y0
+	VEXTRACTF32X4 $0x01, Y0, X24
+	VADDPS        X24, X0, X0
+	VMULPS        X26, X0, X0
+	TESTL         AX, AX
+	JE            set0
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X0, X0
+
+set0:
+	VMOVUPS       X0, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z5, Z4, Z24
+	VUNPCKHPS     Z5, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VUNPCKLPS     Z7, Z6, Z24
+	VUNPCKHPS     Z7, Z6, Z25
+	VADDPS        Z25, Z24, Z6
+	VUNPCKLPD     Z6, Z4, Z24
+	VUNPCKHPD     Z6, Z4, Z25
+	VADDPS        Z25, Z24, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y24
+	VADDPS        Y24, Y4, Y4
+	VEXTRACTF32X4 $0x01, Y4, X24
+	VADDPS        X24, X4, X4
+	VMULPS        X26, X4, X4
+	TESTL         AX, AX
+	JE            set1
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X4, X4
+
+set1:
+	VMOVUPS       X4, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z9, Z8, Z24
+	VUNPCKHPS     Z9, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VUNPCKLPS     Z11, Z10, Z24
+	VUNPCKHPS     Z11, Z10, Z25
+	VADDPS        Z25, Z24, Z10
+	VUNPCKLPD     Z10, Z8, Z24
+	VUNPCKHPD     Z10, Z8, Z25
+	VADDPS        Z25, Z24, Z8
+	VEXTRACTF64X4 $0x01, Z8, Y24
+	VADDPS        Y24, Y8, Y8
+	VEXTRACTF32X4 $0x01, Y8, X24
+	VADDPS        X24, X8, X8
+	VMULPS        X26, X8, X8
+	TESTL         AX, AX
+	JE            set2
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X8, X8
+
+set2:
+	VMOVUPS       X8, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z13, Z12, Z24
+	VUNPCKHPS     Z13, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VUNPCKLPS     Z15, Z14, Z24
+	VUNPCKHPS     Z15, Z14, Z25
+	VADDPS        Z25, Z24, Z14
+	VUNPCKLPD     Z14, Z12, Z24
+	VUNPCKHPD     Z14, Z12, Z25
+	VADDPS        Z25, Z24, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y24
+	VADDPS        Y24, Y12, Y12
+	VEXTRACTF32X4 $0x01, Y12, X24
+	VADDPS        X24, X12, X12
+	VMULPS        X26, X12, X12
+	TESTL         AX, AX
+	JE            set3
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X12, X12
+
+set3:
+	VMOVUPS       X12, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z17, Z16, Z24
+	VUNPCKHPS     Z17, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VUNPCKLPS     Z19, Z18, Z24
+	VUNPCKHPS     Z19, Z18, Z25
+	VADDPS        Z25, Z24, Z18
+	VUNPCKLPD     Z18, Z16, Z24
+	VUNPCKHPD     Z18, Z16, Z25
+	VADDPS        Z25, Z24, Z16
+	VEXTRACTF64X4 $0x01, Z16, Y24
+	VADDPS        Y24, Y16, Y16
+	VEXTRACTF32X4 $0x01, Y16, X24
+	VADDPS        X24, X16, X16
+	VMULPS        X26, X16, X16
+	TESTL         AX, AX
+	JE            set4
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X16, X16
+
+set4:
+	VMOVUPS       X16, (SI)
+	ADDQ          CX, SI
+	VUNPCKLPS     Z21, Z20, Z24
+	VUNPCKHPS     Z21, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VUNPCKLPS     Z23, Z22, Z24
+	VUNPCKHPS     Z23, Z22, Z25
+	VADDPS        Z25, Z24, Z22
+	VUNPCKLPD     Z22, Z20, Z24
+	VUNPCKHPD     Z22, Z20, Z25
+	VADDPS        Z25, Z24, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y24
+	VADDPS        Y24, Y20, Y20
+	VEXTRACTF32X4 $0x01, Y20, X24
+	VADDPS        X24, X20, X20
+	VMULPS        X26, X20, X20
+	TESTL         AX, AX
+	JE            set5
+	VMOVUPS       (SI), X24
+	VADDPS        X24, X20, X20
+
+set5:
+	VMOVUPS X20, (SI)
+	ADDQ    CX, SI
+	VZEROUPPER
+	RET
+
+DATA nibblesAVX512<>+0(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+4(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+8(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+12(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+16(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+20(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+24(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+28(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+32(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+36(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+40(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+44(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+48(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+52(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+56(SB)/4, $0x0f0f0f0f
+DATA nibblesAVX512<>+60(SB)/4, $0x0f0f0f0f
+GLOBL nibblesAVX512<>(SB), RODATA|NOPTR, $64
+
+DATA bits5AVX512<>+0(SB)/4, $0x10101010
+DATA bits5AVX512<>+4(SB)/4, $0x10101010
+DATA bits5AVX512<>+8(SB)/4, $0x10101010
+DATA bits5AVX512<>+12(SB)/4, $0x10101010
+DATA bits5AVX512<>+16(SB)/4, $0x10101010
+DATA bits5AVX512<>+20(SB)/4, $0x10101010
+DATA bits5AVX512<>+24(SB)/4, $0x10101010
+DATA bits5AVX512<>+28(SB)/4, $0x10101010
+DATA bits5AVX512<>+32(SB)/4, $0x10101010
+DATA bits5AVX512<>+36(SB)/4, $0x10101010
+DATA bits5AVX512<>+40(SB)/4, $0x10101010
+DATA bits5AVX512<>+44(SB)/4, $0x10101010
+DATA bits5AVX512<>+48(SB)/4, $0x10101010
+DATA bits5AVX512<>+52(SB)/4, $0x10101010
+DATA bits5AVX512<>+56(SB)/4, $0x10101010
+DATA bits5AVX512<>+60(SB)/4, $0x10101010
+GLOBL bits5AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA bits6AVX512<>+0(SB)/4, $0x30303030
+DATA bits6AVX512<>+4(SB)/4, $0x30303030
+DATA bits6AVX512<>+8(SB)/4, $0x30303030
+DATA bits6AVX512<>+12(SB)/4, $0x30303030
+DATA bits6AVX512<>+16(SB)/4, $0x30303030
+DATA bits6AVX512<>+20(SB)/4, $0x30303030
+DATA bits6AVX512<>+24(SB)/4, $0x30303030
+DATA bits6AVX512<>+28(SB)/4, $0x30303030
+DATA bits6AVX512<>+32(SB)/4, $0x30303030
+DATA bits6AVX512<>+36(SB)/4, $0x30303030
+DATA bits6AVX512<>+40(SB)/4, $0x30303030
+DATA bits6AVX512<>+44(SB)/4, $0x30303030
+DATA bits6AVX512<>+48(SB)/4, $0x30303030
+DATA bits6AVX512<>+52(SB)/4, $0x30303030
+DATA bits6AVX512<>+56(SB)/4, $0x30303030
+DATA bits6AVX512<>+60(SB)/4, $0x30303030
+GLOBL bits6AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA signs8AVX512<>+0(SB)/4, $0x80808080
+DATA signs8AVX512<>+4(SB)/4, $0x80808080
+DATA signs8AVX512<>+8(SB)/4, $0x80808080
+DATA signs8AVX512<>+12(SB)/4, $0x80808080
+DATA signs8AVX512<>+16(SB)/4, $0x80808080
+DATA signs8AVX512<>+20(SB)/4, $0x80808080
+DATA signs8AVX512<>+24(SB)/4, $0x80808080
+DATA signs8AVX512<>+28(SB)/4, $0x80808080
+DATA signs8AVX512<>+32(SB)/4, $0x80808080
+DATA signs8AVX512<>+36(SB)/4, $0x80808080
+DATA signs8AVX512<>+40(SB)/4, $0x80808080
+DATA signs8AVX512<>+44(SB)/4, $0x80808080
+DATA signs8AVX512<>+48(SB)/4, $0x80808080
+DATA signs8AVX512<>+52(SB)/4, $0x80808080
+DATA signs8AVX512<>+56(SB)/4, $0x80808080
+DATA signs8AVX512<>+60(SB)/4, $0x80808080
+GLOBL signs8AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA ones16AVX512<>+0(SB)/4, $0x00010001
+DATA ones16AVX512<>+4(SB)/4, $0x00010001
+DATA ones16AVX512<>+8(SB)/4, $0x00010001
+DATA ones16AVX512<>+12(SB)/4, $0x00010001
+DATA ones16AVX512<>+16(SB)/4, $0x00010001
+DATA ones16AVX512<>+20(SB)/4, $0x00010001
+DATA ones16AVX512<>+24(SB)/4, $0x00010001
+DATA ones16AVX512<>+28(SB)/4, $0x00010001
+DATA ones16AVX512<>+32(SB)/4, $0x00010001
+DATA ones16AVX512<>+36(SB)/4, $0x00010001
+DATA ones16AVX512<>+40(SB)/4, $0x00010001
+DATA ones16AVX512<>+44(SB)/4, $0x00010001
+DATA ones16AVX512<>+48(SB)/4, $0x00010001
+DATA ones16AVX512<>+52(SB)/4, $0x00010001
+DATA ones16AVX512<>+56(SB)/4, $0x00010001
+DATA ones16AVX512<>+60(SB)/4, $0x00010001
+GLOBL ones16AVX512<>(SB), RODATA|NOPTR, $64
+
+// func blocksQ8x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x1AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z1
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z1
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z1
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z1
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z1
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z1
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z1
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z1
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           Z22, Z1, Z1
+	VFMADD231PS.BCST 32(DI), Z1, Z0
+	ADDQ             $0x00000030, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x2AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z2
+	VPBROADCASTD     88(DI), Z3
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z2
+	VPDPBUSD.BCST    48(DI), Z16, Z3
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z2
+	VPDPBUSD.BCST    52(DI), Z17, Z3
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z2
+	VPDPBUSD.BCST    56(DI), Z16, Z3
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z2
+	VPDPBUSD.BCST    60(DI), Z17, Z3
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z2
+	VPDPBUSD.BCST    64(DI), Z16, Z3
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z2
+	VPDPBUSD.BCST    68(DI), Z17, Z3
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z2
+	VPDPBUSD.BCST    72(DI), Z16, Z3
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z2
+	VPDPBUSD.BCST    76(DI), Z17, Z3
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z22, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 80(DI), Z3, Z1
+	ADDQ             $0x00000060, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x3AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z3
+	VPBROADCASTD     88(DI), Z4
+	VPBROADCASTD     136(DI), Z5
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z3
+	VPDPBUSD.BCST    48(DI), Z16, Z4
+	VPDPBUSD.BCST    96(DI), Z16, Z5
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z3
+	VPDPBUSD.BCST    52(DI), Z17, Z4
+	VPDPBUSD.BCST    100(DI), Z17, Z5
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z3
+	VPDPBUSD.BCST    56(DI), Z16, Z4
+	VPDPBUSD.BCST    104(DI), Z16, Z5
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z3
+	VPDPBUSD.BCST    60(DI), Z17, Z4
+	VPDPBUSD.BCST    108(DI), Z17, Z5
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z3
+	VPDPBUSD.BCST    64(DI), Z16, Z4
+	VPDPBUSD.BCST    112(DI), Z16, Z5
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z3
+	VPDPBUSD.BCST    68(DI), Z17, Z4
+	VPDPBUSD.BCST    116(DI), Z17, Z5
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z3
+	VPDPBUSD.BCST    72(DI), Z16, Z4
+	VPDPBUSD.BCST    120(DI), Z16, Z5
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z3
+	VPDPBUSD.BCST    76(DI), Z17, Z4
+	VPDPBUSD.BCST    124(DI), Z17, Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 80(DI), Z4, Z1
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 128(DI), Z5, Z2
+	ADDQ             $0x00000090, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x4AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z4
+	VPBROADCASTD     88(DI), Z5
+	VPBROADCASTD     136(DI), Z6
+	VPBROADCASTD     184(DI), Z7
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z4
+	VPDPBUSD.BCST    48(DI), Z16, Z5
+	VPDPBUSD.BCST    96(DI), Z16, Z6
+	VPDPBUSD.BCST    144(DI), Z16, Z7
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z4
+	VPDPBUSD.BCST    52(DI), Z17, Z5
+	VPDPBUSD.BCST    100(DI), Z17, Z6
+	VPDPBUSD.BCST    148(DI), Z17, Z7
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z4
+	VPDPBUSD.BCST    56(DI), Z16, Z5
+	VPDPBUSD.BCST    104(DI), Z16, Z6
+	VPDPBUSD.BCST    152(DI), Z16, Z7
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z4
+	VPDPBUSD.BCST    60(DI), Z17, Z5
+	VPDPBUSD.BCST    108(DI), Z17, Z6
+	VPDPBUSD.BCST    156(DI), Z17, Z7
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z4
+	VPDPBUSD.BCST    64(DI), Z16, Z5
+	VPDPBUSD.BCST    112(DI), Z16, Z6
+	VPDPBUSD.BCST    160(DI), Z16, Z7
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z4
+	VPDPBUSD.BCST    68(DI), Z17, Z5
+	VPDPBUSD.BCST    116(DI), Z17, Z6
+	VPDPBUSD.BCST    164(DI), Z17, Z7
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z4
+	VPDPBUSD.BCST    72(DI), Z16, Z5
+	VPDPBUSD.BCST    120(DI), Z16, Z6
+	VPDPBUSD.BCST    168(DI), Z16, Z7
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z4
+	VPDPBUSD.BCST    76(DI), Z17, Z5
+	VPDPBUSD.BCST    124(DI), Z17, Z6
+	VPDPBUSD.BCST    172(DI), Z17, Z7
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 80(DI), Z5, Z1
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 128(DI), Z6, Z2
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 176(DI), Z7, Z3
+	ADDQ             $0x000000c0, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x5AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z5
+	VPBROADCASTD     88(DI), Z6
+	VPBROADCASTD     136(DI), Z7
+	VPBROADCASTD     184(DI), Z8
+	VPBROADCASTD     232(DI), Z9
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z5
+	VPDPBUSD.BCST    48(DI), Z16, Z6
+	VPDPBUSD.BCST    96(DI), Z16, Z7
+	VPDPBUSD.BCST    144(DI), Z16, Z8
+	VPDPBUSD.BCST    192(DI), Z16, Z9
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z5
+	VPDPBUSD.BCST    52(DI), Z17, Z6
+	VPDPBUSD.BCST    100(DI), Z17, Z7
+	VPDPBUSD.BCST    148(DI), Z17, Z8
+	VPDPBUSD.BCST    196(DI), Z17, Z9
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z5
+	VPDPBUSD.BCST    56(DI), Z16, Z6
+	VPDPBUSD.BCST    104(DI), Z16, Z7
+	VPDPBUSD.BCST    152(DI), Z16, Z8
+	VPDPBUSD.BCST    200(DI), Z16, Z9
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z5
+	VPDPBUSD.BCST    60(DI), Z17, Z6
+	VPDPBUSD.BCST    108(DI), Z17, Z7
+	VPDPBUSD.BCST    156(DI), Z17, Z8
+	VPDPBUSD.BCST    204(DI), Z17, Z9
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z5
+	VPDPBUSD.BCST    64(DI), Z16, Z6
+	VPDPBUSD.BCST    112(DI), Z16, Z7
+	VPDPBUSD.BCST    160(DI), Z16, Z8
+	VPDPBUSD.BCST    208(DI), Z16, Z9
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z5
+	VPDPBUSD.BCST    68(DI), Z17, Z6
+	VPDPBUSD.BCST    116(DI), Z17, Z7
+	VPDPBUSD.BCST    164(DI), Z17, Z8
+	VPDPBUSD.BCST    212(DI), Z17, Z9
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z5
+	VPDPBUSD.BCST    72(DI), Z16, Z6
+	VPDPBUSD.BCST    120(DI), Z16, Z7
+	VPDPBUSD.BCST    168(DI), Z16, Z8
+	VPDPBUSD.BCST    216(DI), Z16, Z9
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z5
+	VPDPBUSD.BCST    76(DI), Z17, Z6
+	VPDPBUSD.BCST    124(DI), Z17, Z7
+	VPDPBUSD.BCST    172(DI), Z17, Z8
+	VPDPBUSD.BCST    220(DI), Z17, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 80(DI), Z6, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 128(DI), Z7, Z2
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 176(DI), Z8, Z3
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 224(DI), Z9, Z4
+	ADDQ             $0x000000f0, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x6AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z6
+	VPBROADCASTD     88(DI), Z7
+	VPBROADCASTD     136(DI), Z8
+	VPBROADCASTD     184(DI), Z9
+	VPBROADCASTD     232(DI), Z10
+	VPBROADCASTD     280(DI), Z11
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z6
+	VPDPBUSD.BCST    48(DI), Z16, Z7
+	VPDPBUSD.BCST    96(DI), Z16, Z8
+	VPDPBUSD.BCST    144(DI), Z16, Z9
+	VPDPBUSD.BCST    192(DI), Z16, Z10
+	VPDPBUSD.BCST    240(DI), Z16, Z11
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z6
+	VPDPBUSD.BCST    52(DI), Z17, Z7
+	VPDPBUSD.BCST    100(DI), Z17, Z8
+	VPDPBUSD.BCST    148(DI), Z17, Z9
+	VPDPBUSD.BCST    196(DI), Z17, Z10
+	VPDPBUSD.BCST    244(DI), Z17, Z11
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z6
+	VPDPBUSD.BCST    56(DI), Z16, Z7
+	VPDPBUSD.BCST    104(DI), Z16, Z8
+	VPDPBUSD.BCST    152(DI), Z16, Z9
+	VPDPBUSD.BCST    200(DI), Z16, Z10
+	VPDPBUSD.BCST    248(DI), Z16, Z11
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z6
+	VPDPBUSD.BCST    60(DI), Z17, Z7
+	VPDPBUSD.BCST    108(DI), Z17, Z8
+	VPDPBUSD.BCST    156(DI), Z17, Z9
+	VPDPBUSD.BCST    204(DI), Z17, Z10
+	VPDPBUSD.BCST    252(DI), Z17, Z11
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z6
+	VPDPBUSD.BCST    64(DI), Z16, Z7
+	VPDPBUSD.BCST    112(DI), Z16, Z8
+	VPDPBUSD.BCST    160(DI), Z16, Z9
+	VPDPBUSD.BCST    208(DI), Z16, Z10
+	VPDPBUSD.BCST    256(DI), Z16, Z11
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z6
+	VPDPBUSD.BCST    68(DI), Z17, Z7
+	VPDPBUSD.BCST    116(DI), Z17, Z8
+	VPDPBUSD.BCST    164(DI), Z17, Z9
+	VPDPBUSD.BCST    212(DI), Z17, Z10
+	VPDPBUSD.BCST    260(DI), Z17, Z11
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z6
+	VPDPBUSD.BCST    72(DI), Z16, Z7
+	VPDPBUSD.BCST    120(DI), Z16, Z8
+	VPDPBUSD.BCST    168(DI), Z16, Z9
+	VPDPBUSD.BCST    216(DI), Z16, Z10
+	VPDPBUSD.BCST    264(DI), Z16, Z11
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z6
+	VPDPBUSD.BCST    76(DI), Z17, Z7
+	VPDPBUSD.BCST    124(DI), Z17, Z8
+	VPDPBUSD.BCST    172(DI), Z17, Z9
+	VPDPBUSD.BCST    220(DI), Z17, Z10
+	VPDPBUSD.BCST    268(DI), Z17, Z11
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z0
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 80(DI), Z7, Z1
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 128(DI), Z8, Z2
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 176(DI), Z9, Z3
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 224(DI), Z10, Z4
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 272(DI), Z11, Z5
+	ADDQ             $0x00000120, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x7AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z7
+	VPBROADCASTD     88(DI), Z8
+	VPBROADCASTD     136(DI), Z9
+	VPBROADCASTD     184(DI), Z10
+	VPBROADCASTD     232(DI), Z11
+	VPBROADCASTD     280(DI), Z12
+	VPBROADCASTD     328(DI), Z13
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z7
+	VPDPBUSD.BCST    48(DI), Z16, Z8
+	VPDPBUSD.BCST    96(DI), Z16, Z9
+	VPDPBUSD.BCST    144(DI), Z16, Z10
+	VPDPBUSD.BCST    192(DI), Z16, Z11
+	VPDPBUSD.BCST    240(DI), Z16, Z12
+	VPDPBUSD.BCST    288(DI), Z16, Z13
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z7
+	VPDPBUSD.BCST    52(DI), Z17, Z8
+	VPDPBUSD.BCST    100(DI), Z17, Z9
+	VPDPBUSD.BCST    148(DI), Z17, Z10
+	VPDPBUSD.BCST    196(DI), Z17, Z11
+	VPDPBUSD.BCST    244(DI), Z17, Z12
+	VPDPBUSD.BCST    292(DI), Z17, Z13
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z7
+	VPDPBUSD.BCST    56(DI), Z16, Z8
+	VPDPBUSD.BCST    104(DI), Z16, Z9
+	VPDPBUSD.BCST    152(DI), Z16, Z10
+	VPDPBUSD.BCST    200(DI), Z16, Z11
+	VPDPBUSD.BCST    248(DI), Z16, Z12
+	VPDPBUSD.BCST    296(DI), Z16, Z13
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z7
+	VPDPBUSD.BCST    60(DI), Z17, Z8
+	VPDPBUSD.BCST    108(DI), Z17, Z9
+	VPDPBUSD.BCST    156(DI), Z17, Z10
+	VPDPBUSD.BCST    204(DI), Z17, Z11
+	VPDPBUSD.BCST    252(DI), Z17, Z12
+	VPDPBUSD.BCST    300(DI), Z17, Z13
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z7
+	VPDPBUSD.BCST    64(DI), Z16, Z8
+	VPDPBUSD.BCST    112(DI), Z16, Z9
+	VPDPBUSD.BCST    160(DI), Z16, Z10
+	VPDPBUSD.BCST    208(DI), Z16, Z11
+	VPDPBUSD.BCST    256(DI), Z16, Z12
+	VPDPBUSD.BCST    304(DI), Z16, Z13
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z7
+	VPDPBUSD.BCST    68(DI), Z17, Z8
+	VPDPBUSD.BCST    116(DI), Z17, Z9
+	VPDPBUSD.BCST    164(DI), Z17, Z10
+	VPDPBUSD.BCST    212(DI), Z17, Z11
+	VPDPBUSD.BCST    260(DI), Z17, Z12
+	VPDPBUSD.BCST    308(DI), Z17, Z13
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z7
+	VPDPBUSD.BCST    72(DI), Z16, Z8
+	VPDPBUSD.BCST    120(DI), Z16, Z9
+	VPDPBUSD.BCST    168(DI), Z16, Z10
+	VPDPBUSD.BCST    216(DI), Z16, Z11
+	VPDPBUSD.BCST    264(DI), Z16, Z12
+	VPDPBUSD.BCST    312(DI), Z16, Z13
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z7
+	VPDPBUSD.BCST    76(DI), Z17, Z8
+	VPDPBUSD.BCST    124(DI), Z17, Z9
+	VPDPBUSD.BCST    172(DI), Z17, Z10
+	VPDPBUSD.BCST    220(DI), Z17, Z11
+	VPDPBUSD.BCST    268(DI), Z17, Z12
+	VPDPBUSD.BCST    316(DI), Z17, Z13
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 80(DI), Z8, Z1
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 128(DI), Z9, Z2
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 176(DI), Z10, Z3
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 224(DI), Z11, Z4
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 272(DI), Z12, Z5
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 320(DI), Z13, Z6
+	ADDQ             $0x00000150, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ8x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ8x8AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	PREFETCHT0       4480(SI)
+	PREFETCHT0       4544(SI)
+	VPBROADCASTD     40(DI), Z8
+	VPBROADCASTD     88(DI), Z9
+	VPBROADCASTD     136(DI), Z10
+	VPBROADCASTD     184(DI), Z11
+	VPBROADCASTD     232(DI), Z12
+	VPBROADCASTD     280(DI), Z13
+	VPBROADCASTD     328(DI), Z14
+	VPBROADCASTD     376(DI), Z15
+	VMOVUPS          (SI), Z16
+	VPDPBUSD.BCST    (DI), Z16, Z8
+	VPDPBUSD.BCST    48(DI), Z16, Z9
+	VPDPBUSD.BCST    96(DI), Z16, Z10
+	VPDPBUSD.BCST    144(DI), Z16, Z11
+	VPDPBUSD.BCST    192(DI), Z16, Z12
+	VPDPBUSD.BCST    240(DI), Z16, Z13
+	VPDPBUSD.BCST    288(DI), Z16, Z14
+	VPDPBUSD.BCST    336(DI), Z16, Z15
+	VMOVUPS          64(SI), Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z8
+	VPDPBUSD.BCST    52(DI), Z17, Z9
+	VPDPBUSD.BCST    100(DI), Z17, Z10
+	VPDPBUSD.BCST    148(DI), Z17, Z11
+	VPDPBUSD.BCST    196(DI), Z17, Z12
+	VPDPBUSD.BCST    244(DI), Z17, Z13
+	VPDPBUSD.BCST    292(DI), Z17, Z14
+	VPDPBUSD.BCST    340(DI), Z17, Z15
+	VMOVUPS          128(SI), Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z8
+	VPDPBUSD.BCST    56(DI), Z16, Z9
+	VPDPBUSD.BCST    104(DI), Z16, Z10
+	VPDPBUSD.BCST    152(DI), Z16, Z11
+	VPDPBUSD.BCST    200(DI), Z16, Z12
+	VPDPBUSD.BCST    248(DI), Z16, Z13
+	VPDPBUSD.BCST    296(DI), Z16, Z14
+	VPDPBUSD.BCST    344(DI), Z16, Z15
+	VMOVUPS          192(SI), Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z8
+	VPDPBUSD.BCST    60(DI), Z17, Z9
+	VPDPBUSD.BCST    108(DI), Z17, Z10
+	VPDPBUSD.BCST    156(DI), Z17, Z11
+	VPDPBUSD.BCST    204(DI), Z17, Z12
+	VPDPBUSD.BCST    252(DI), Z17, Z13
+	VPDPBUSD.BCST    300(DI), Z17, Z14
+	VPDPBUSD.BCST    348(DI), Z17, Z15
+	VMOVUPS          256(SI), Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z8
+	VPDPBUSD.BCST    64(DI), Z16, Z9
+	VPDPBUSD.BCST    112(DI), Z16, Z10
+	VPDPBUSD.BCST    160(DI), Z16, Z11
+	VPDPBUSD.BCST    208(DI), Z16, Z12
+	VPDPBUSD.BCST    256(DI), Z16, Z13
+	VPDPBUSD.BCST    304(DI), Z16, Z14
+	VPDPBUSD.BCST    352(DI), Z16, Z15
+	VMOVUPS          320(SI), Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z8
+	VPDPBUSD.BCST    68(DI), Z17, Z9
+	VPDPBUSD.BCST    116(DI), Z17, Z10
+	VPDPBUSD.BCST    164(DI), Z17, Z11
+	VPDPBUSD.BCST    212(DI), Z17, Z12
+	VPDPBUSD.BCST    260(DI), Z17, Z13
+	VPDPBUSD.BCST    308(DI), Z17, Z14
+	VPDPBUSD.BCST    356(DI), Z17, Z15
+	VMOVUPS          384(SI), Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z8
+	VPDPBUSD.BCST    72(DI), Z16, Z9
+	VPDPBUSD.BCST    120(DI), Z16, Z10
+	VPDPBUSD.BCST    168(DI), Z16, Z11
+	VPDPBUSD.BCST    216(DI), Z16, Z12
+	VPDPBUSD.BCST    264(DI), Z16, Z13
+	VPDPBUSD.BCST    312(DI), Z16, Z14
+	VPDPBUSD.BCST    360(DI), Z16, Z15
+	VMOVUPS          448(SI), Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z8
+	VPDPBUSD.BCST    76(DI), Z17, Z9
+	VPDPBUSD.BCST    124(DI), Z17, Z10
+	VPDPBUSD.BCST    172(DI), Z17, Z11
+	VPDPBUSD.BCST    220(DI), Z17, Z12
+	VPDPBUSD.BCST    268(DI), Z17, Z13
+	VPDPBUSD.BCST    316(DI), Z17, Z14
+	VPDPBUSD.BCST    364(DI), Z17, Z15
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 80(DI), Z9, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 128(DI), Z10, Z2
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 176(DI), Z11, Z3
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 224(DI), Z12, Z4
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 272(DI), Z13, Z5
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z22, Z14, Z14
+	VFMADD231PS.BCST 320(DI), Z14, Z6
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z22, Z15, Z15
+	VFMADD231PS.BCST 368(DI), Z15, Z7
+	ADDQ             $0x00000180, DI
+	ADDQ             $0x00000200, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z7
+	VMOVUPS          Z7, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x1AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z1
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z1
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z1
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z1
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z1
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z1
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z1
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z1
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           Z22, Z1, Z1
+	VFMADD231PS.BCST 32(DI), Z1, Z0
+	ADDQ             $0x00000030, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x2AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z2
+	VPBROADCASTD     88(DI), Z3
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z2
+	VPDPBUSD.BCST    48(DI), Z16, Z3
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z2
+	VPDPBUSD.BCST    52(DI), Z17, Z3
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z2
+	VPDPBUSD.BCST    56(DI), Z16, Z3
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z2
+	VPDPBUSD.BCST    60(DI), Z17, Z3
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z2
+	VPDPBUSD.BCST    64(DI), Z16, Z3
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z2
+	VPDPBUSD.BCST    68(DI), Z17, Z3
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z2
+	VPDPBUSD.BCST    72(DI), Z16, Z3
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z2
+	VPDPBUSD.BCST    76(DI), Z17, Z3
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z22, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 80(DI), Z3, Z1
+	ADDQ             $0x00000060, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x3AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z3
+	VPBROADCASTD     88(DI), Z4
+	VPBROADCASTD     136(DI), Z5
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z3
+	VPDPBUSD.BCST    48(DI), Z16, Z4
+	VPDPBUSD.BCST    96(DI), Z16, Z5
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z3
+	VPDPBUSD.BCST    52(DI), Z17, Z4
+	VPDPBUSD.BCST    100(DI), Z17, Z5
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z3
+	VPDPBUSD.BCST    56(DI), Z16, Z4
+	VPDPBUSD.BCST    104(DI), Z16, Z5
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z3
+	VPDPBUSD.BCST    60(DI), Z17, Z4
+	VPDPBUSD.BCST    108(DI), Z17, Z5
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z3
+	VPDPBUSD.BCST    64(DI), Z16, Z4
+	VPDPBUSD.BCST    112(DI), Z16, Z5
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z3
+	VPDPBUSD.BCST    68(DI), Z17, Z4
+	VPDPBUSD.BCST    116(DI), Z17, Z5
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z3
+	VPDPBUSD.BCST    72(DI), Z16, Z4
+	VPDPBUSD.BCST    120(DI), Z16, Z5
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z3
+	VPDPBUSD.BCST    76(DI), Z17, Z4
+	VPDPBUSD.BCST    124(DI), Z17, Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 80(DI), Z4, Z1
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 128(DI), Z5, Z2
+	ADDQ             $0x00000090, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x4AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z4
+	VPBROADCASTD     88(DI), Z5
+	VPBROADCASTD     136(DI), Z6
+	VPBROADCASTD     184(DI), Z7
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z4
+	VPDPBUSD.BCST    48(DI), Z16, Z5
+	VPDPBUSD.BCST    96(DI), Z16, Z6
+	VPDPBUSD.BCST    144(DI), Z16, Z7
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z4
+	VPDPBUSD.BCST    52(DI), Z17, Z5
+	VPDPBUSD.BCST    100(DI), Z17, Z6
+	VPDPBUSD.BCST    148(DI), Z17, Z7
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z4
+	VPDPBUSD.BCST    56(DI), Z16, Z5
+	VPDPBUSD.BCST    104(DI), Z16, Z6
+	VPDPBUSD.BCST    152(DI), Z16, Z7
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z4
+	VPDPBUSD.BCST    60(DI), Z17, Z5
+	VPDPBUSD.BCST    108(DI), Z17, Z6
+	VPDPBUSD.BCST    156(DI), Z17, Z7
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z4
+	VPDPBUSD.BCST    64(DI), Z16, Z5
+	VPDPBUSD.BCST    112(DI), Z16, Z6
+	VPDPBUSD.BCST    160(DI), Z16, Z7
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z4
+	VPDPBUSD.BCST    68(DI), Z17, Z5
+	VPDPBUSD.BCST    116(DI), Z17, Z6
+	VPDPBUSD.BCST    164(DI), Z17, Z7
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z4
+	VPDPBUSD.BCST    72(DI), Z16, Z5
+	VPDPBUSD.BCST    120(DI), Z16, Z6
+	VPDPBUSD.BCST    168(DI), Z16, Z7
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z4
+	VPDPBUSD.BCST    76(DI), Z17, Z5
+	VPDPBUSD.BCST    124(DI), Z17, Z6
+	VPDPBUSD.BCST    172(DI), Z17, Z7
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 80(DI), Z5, Z1
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 128(DI), Z6, Z2
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 176(DI), Z7, Z3
+	ADDQ             $0x000000c0, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x5AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z5
+	VPBROADCASTD     88(DI), Z6
+	VPBROADCASTD     136(DI), Z7
+	VPBROADCASTD     184(DI), Z8
+	VPBROADCASTD     232(DI), Z9
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z5
+	VPDPBUSD.BCST    48(DI), Z16, Z6
+	VPDPBUSD.BCST    96(DI), Z16, Z7
+	VPDPBUSD.BCST    144(DI), Z16, Z8
+	VPDPBUSD.BCST    192(DI), Z16, Z9
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z5
+	VPDPBUSD.BCST    52(DI), Z17, Z6
+	VPDPBUSD.BCST    100(DI), Z17, Z7
+	VPDPBUSD.BCST    148(DI), Z17, Z8
+	VPDPBUSD.BCST    196(DI), Z17, Z9
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z5
+	VPDPBUSD.BCST    56(DI), Z16, Z6
+	VPDPBUSD.BCST    104(DI), Z16, Z7
+	VPDPBUSD.BCST    152(DI), Z16, Z8
+	VPDPBUSD.BCST    200(DI), Z16, Z9
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z5
+	VPDPBUSD.BCST    60(DI), Z17, Z6
+	VPDPBUSD.BCST    108(DI), Z17, Z7
+	VPDPBUSD.BCST    156(DI), Z17, Z8
+	VPDPBUSD.BCST    204(DI), Z17, Z9
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z5
+	VPDPBUSD.BCST    64(DI), Z16, Z6
+	VPDPBUSD.BCST    112(DI), Z16, Z7
+	VPDPBUSD.BCST    160(DI), Z16, Z8
+	VPDPBUSD.BCST    208(DI), Z16, Z9
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z5
+	VPDPBUSD.BCST    68(DI), Z17, Z6
+	VPDPBUSD.BCST    116(DI), Z17, Z7
+	VPDPBUSD.BCST    164(DI), Z17, Z8
+	VPDPBUSD.BCST    212(DI), Z17, Z9
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z5
+	VPDPBUSD.BCST    72(DI), Z16, Z6
+	VPDPBUSD.BCST    120(DI), Z16, Z7
+	VPDPBUSD.BCST    168(DI), Z16, Z8
+	VPDPBUSD.BCST    216(DI), Z16, Z9
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z5
+	VPDPBUSD.BCST    76(DI), Z17, Z6
+	VPDPBUSD.BCST    124(DI), Z17, Z7
+	VPDPBUSD.BCST    172(DI), Z17, Z8
+	VPDPBUSD.BCST    220(DI), Z17, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 80(DI), Z6, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 128(DI), Z7, Z2
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 176(DI), Z8, Z3
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 224(DI), Z9, Z4
+	ADDQ             $0x000000f0, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x6AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z6
+	VPBROADCASTD     88(DI), Z7
+	VPBROADCASTD     136(DI), Z8
+	VPBROADCASTD     184(DI), Z9
+	VPBROADCASTD     232(DI), Z10
+	VPBROADCASTD     280(DI), Z11
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z6
+	VPDPBUSD.BCST    48(DI), Z16, Z7
+	VPDPBUSD.BCST    96(DI), Z16, Z8
+	VPDPBUSD.BCST    144(DI), Z16, Z9
+	VPDPBUSD.BCST    192(DI), Z16, Z10
+	VPDPBUSD.BCST    240(DI), Z16, Z11
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z6
+	VPDPBUSD.BCST    52(DI), Z17, Z7
+	VPDPBUSD.BCST    100(DI), Z17, Z8
+	VPDPBUSD.BCST    148(DI), Z17, Z9
+	VPDPBUSD.BCST    196(DI), Z17, Z10
+	VPDPBUSD.BCST    244(DI), Z17, Z11
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z6
+	VPDPBUSD.BCST    56(DI), Z16, Z7
+	VPDPBUSD.BCST    104(DI), Z16, Z8
+	VPDPBUSD.BCST    152(DI), Z16, Z9
+	VPDPBUSD.BCST    200(DI), Z16, Z10
+	VPDPBUSD.BCST    248(DI), Z16, Z11
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z6
+	VPDPBUSD.BCST    60(DI), Z17, Z7
+	VPDPBUSD.BCST    108(DI), Z17, Z8
+	VPDPBUSD.BCST    156(DI), Z17, Z9
+	VPDPBUSD.BCST    204(DI), Z17, Z10
+	VPDPBUSD.BCST    252(DI), Z17, Z11
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z6
+	VPDPBUSD.BCST    64(DI), Z16, Z7
+	VPDPBUSD.BCST    112(DI), Z16, Z8
+	VPDPBUSD.BCST    160(DI), Z16, Z9
+	VPDPBUSD.BCST    208(DI), Z16, Z10
+	VPDPBUSD.BCST    256(DI), Z16, Z11
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z6
+	VPDPBUSD.BCST    68(DI), Z17, Z7
+	VPDPBUSD.BCST    116(DI), Z17, Z8
+	VPDPBUSD.BCST    164(DI), Z17, Z9
+	VPDPBUSD.BCST    212(DI), Z17, Z10
+	VPDPBUSD.BCST    260(DI), Z17, Z11
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z6
+	VPDPBUSD.BCST    72(DI), Z16, Z7
+	VPDPBUSD.BCST    120(DI), Z16, Z8
+	VPDPBUSD.BCST    168(DI), Z16, Z9
+	VPDPBUSD.BCST    216(DI), Z16, Z10
+	VPDPBUSD.BCST    264(DI), Z16, Z11
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z6
+	VPDPBUSD.BCST    76(DI), Z17, Z7
+	VPDPBUSD.BCST    124(DI), Z17, Z8
+	VPDPBUSD.BCST    172(DI), Z17, Z9
+	VPDPBUSD.BCST    220(DI), Z17, Z10
+	VPDPBUSD.BCST    268(DI), Z17, Z11
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z0
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 80(DI), Z7, Z1
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 128(DI), Z8, Z2
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 176(DI), Z9, Z3
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 224(DI), Z10, Z4
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 272(DI), Z11, Z5
+	ADDQ             $0x00000120, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x7AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z7
+	VPBROADCASTD     88(DI), Z8
+	VPBROADCASTD     136(DI), Z9
+	VPBROADCASTD     184(DI), Z10
+	VPBROADCASTD     232(DI), Z11
+	VPBROADCASTD     280(DI), Z12
+	VPBROADCASTD     328(DI), Z13
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z7
+	VPDPBUSD.BCST    48(DI), Z16, Z8
+	VPDPBUSD.BCST    96(DI), Z16, Z9
+	VPDPBUSD.BCST    144(DI), Z16, Z10
+	VPDPBUSD.BCST    192(DI), Z16, Z11
+	VPDPBUSD.BCST    240(DI), Z16, Z12
+	VPDPBUSD.BCST    288(DI), Z16, Z13
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z7
+	VPDPBUSD.BCST    52(DI), Z17, Z8
+	VPDPBUSD.BCST    100(DI), Z17, Z9
+	VPDPBUSD.BCST    148(DI), Z17, Z10
+	VPDPBUSD.BCST    196(DI), Z17, Z11
+	VPDPBUSD.BCST    244(DI), Z17, Z12
+	VPDPBUSD.BCST    292(DI), Z17, Z13
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z7
+	VPDPBUSD.BCST    56(DI), Z16, Z8
+	VPDPBUSD.BCST    104(DI), Z16, Z9
+	VPDPBUSD.BCST    152(DI), Z16, Z10
+	VPDPBUSD.BCST    200(DI), Z16, Z11
+	VPDPBUSD.BCST    248(DI), Z16, Z12
+	VPDPBUSD.BCST    296(DI), Z16, Z13
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z7
+	VPDPBUSD.BCST    60(DI), Z17, Z8
+	VPDPBUSD.BCST    108(DI), Z17, Z9
+	VPDPBUSD.BCST    156(DI), Z17, Z10
+	VPDPBUSD.BCST    204(DI), Z17, Z11
+	VPDPBUSD.BCST    252(DI), Z17, Z12
+	VPDPBUSD.BCST    300(DI), Z17, Z13
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z7
+	VPDPBUSD.BCST    64(DI), Z16, Z8
+	VPDPBUSD.BCST    112(DI), Z16, Z9
+	VPDPBUSD.BCST    160(DI), Z16, Z10
+	VPDPBUSD.BCST    208(DI), Z16, Z11
+	VPDPBUSD.BCST    256(DI), Z16, Z12
+	VPDPBUSD.BCST    304(DI), Z16, Z13
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z7
+	VPDPBUSD.BCST    68(DI), Z17, Z8
+	VPDPBUSD.BCST    116(DI), Z17, Z9
+	VPDPBUSD.BCST    164(DI), Z17, Z10
+	VPDPBUSD.BCST    212(DI), Z17, Z11
+	VPDPBUSD.BCST    260(DI), Z17, Z12
+	VPDPBUSD.BCST    308(DI), Z17, Z13
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z7
+	VPDPBUSD.BCST    72(DI), Z16, Z8
+	VPDPBUSD.BCST    120(DI), Z16, Z9
+	VPDPBUSD.BCST    168(DI), Z16, Z10
+	VPDPBUSD.BCST    216(DI), Z16, Z11
+	VPDPBUSD.BCST    264(DI), Z16, Z12
+	VPDPBUSD.BCST    312(DI), Z16, Z13
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z7
+	VPDPBUSD.BCST    76(DI), Z17, Z8
+	VPDPBUSD.BCST    124(DI), Z17, Z9
+	VPDPBUSD.BCST    172(DI), Z17, Z10
+	VPDPBUSD.BCST    220(DI), Z17, Z11
+	VPDPBUSD.BCST    268(DI), Z17, Z12
+	VPDPBUSD.BCST    316(DI), Z17, Z13
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 80(DI), Z8, Z1
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 128(DI), Z9, Z2
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 176(DI), Z10, Z3
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 224(DI), Z11, Z4
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 272(DI), Z12, Z5
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 320(DI), Z13, Z6
+	ADDQ             $0x00000150, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4x8AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	VPBROADCASTD     40(DI), Z8
+	VPBROADCASTD     88(DI), Z9
+	VPBROADCASTD     136(DI), Z10
+	VPBROADCASTD     184(DI), Z11
+	VPBROADCASTD     232(DI), Z12
+	VPBROADCASTD     280(DI), Z13
+	VPBROADCASTD     328(DI), Z14
+	VPBROADCASTD     376(DI), Z15
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z8
+	VPDPBUSD.BCST    48(DI), Z16, Z9
+	VPDPBUSD.BCST    96(DI), Z16, Z10
+	VPDPBUSD.BCST    144(DI), Z16, Z11
+	VPDPBUSD.BCST    192(DI), Z16, Z12
+	VPDPBUSD.BCST    240(DI), Z16, Z13
+	VPDPBUSD.BCST    288(DI), Z16, Z14
+	VPDPBUSD.BCST    336(DI), Z16, Z15
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z8
+	VPDPBUSD.BCST    52(DI), Z17, Z9
+	VPDPBUSD.BCST    100(DI), Z17, Z10
+	VPDPBUSD.BCST    148(DI), Z17, Z11
+	VPDPBUSD.BCST    196(DI), Z17, Z12
+	VPDPBUSD.BCST    244(DI), Z17, Z13
+	VPDPBUSD.BCST    292(DI), Z17, Z14
+	VPDPBUSD.BCST    340(DI), Z17, Z15
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z8
+	VPDPBUSD.BCST    56(DI), Z16, Z9
+	VPDPBUSD.BCST    104(DI), Z16, Z10
+	VPDPBUSD.BCST    152(DI), Z16, Z11
+	VPDPBUSD.BCST    200(DI), Z16, Z12
+	VPDPBUSD.BCST    248(DI), Z16, Z13
+	VPDPBUSD.BCST    296(DI), Z16, Z14
+	VPDPBUSD.BCST    344(DI), Z16, Z15
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z8
+	VPDPBUSD.BCST    60(DI), Z17, Z9
+	VPDPBUSD.BCST    108(DI), Z17, Z10
+	VPDPBUSD.BCST    156(DI), Z17, Z11
+	VPDPBUSD.BCST    204(DI), Z17, Z12
+	VPDPBUSD.BCST    252(DI), Z17, Z13
+	VPDPBUSD.BCST    300(DI), Z17, Z14
+	VPDPBUSD.BCST    348(DI), Z17, Z15
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z8
+	VPDPBUSD.BCST    64(DI), Z16, Z9
+	VPDPBUSD.BCST    112(DI), Z16, Z10
+	VPDPBUSD.BCST    160(DI), Z16, Z11
+	VPDPBUSD.BCST    208(DI), Z16, Z12
+	VPDPBUSD.BCST    256(DI), Z16, Z13
+	VPDPBUSD.BCST    304(DI), Z16, Z14
+	VPDPBUSD.BCST    352(DI), Z16, Z15
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z8
+	VPDPBUSD.BCST    68(DI), Z17, Z9
+	VPDPBUSD.BCST    116(DI), Z17, Z10
+	VPDPBUSD.BCST    164(DI), Z17, Z11
+	VPDPBUSD.BCST    212(DI), Z17, Z12
+	VPDPBUSD.BCST    260(DI), Z17, Z13
+	VPDPBUSD.BCST    308(DI), Z17, Z14
+	VPDPBUSD.BCST    356(DI), Z17, Z15
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z8
+	VPDPBUSD.BCST    72(DI), Z16, Z9
+	VPDPBUSD.BCST    120(DI), Z16, Z10
+	VPDPBUSD.BCST    168(DI), Z16, Z11
+	VPDPBUSD.BCST    216(DI), Z16, Z12
+	VPDPBUSD.BCST    264(DI), Z16, Z13
+	VPDPBUSD.BCST    312(DI), Z16, Z14
+	VPDPBUSD.BCST    360(DI), Z16, Z15
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z8
+	VPDPBUSD.BCST    76(DI), Z17, Z9
+	VPDPBUSD.BCST    124(DI), Z17, Z10
+	VPDPBUSD.BCST    172(DI), Z17, Z11
+	VPDPBUSD.BCST    220(DI), Z17, Z12
+	VPDPBUSD.BCST    268(DI), Z17, Z13
+	VPDPBUSD.BCST    316(DI), Z17, Z14
+	VPDPBUSD.BCST    364(DI), Z17, Z15
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 80(DI), Z9, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 128(DI), Z10, Z2
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 176(DI), Z11, Z3
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 224(DI), Z12, Z4
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 272(DI), Z13, Z5
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z22, Z14, Z14
+	VFMADD231PS.BCST 320(DI), Z14, Z6
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z22, Z15, Z15
+	VFMADD231PS.BCST 368(DI), Z15, Z7
+	ADDQ             $0x00000180, DI
+	ADDQ             $0x00000100, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z7
+	VMOVUPS          Z7, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x1AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z1
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z1
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z1
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z1
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z1
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z1
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z1
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z1
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           Z22, Z1, Z1
+	VFMADD231PS.BCST 32(DI), Z1, Z0
+	ADDQ             $0x00000030, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x2AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z2
+	VPBROADCASTD     88(DI), Z3
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z2
+	VPDPBUSD.BCST    48(DI), Z16, Z3
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z2
+	VPDPBUSD.BCST    52(DI), Z17, Z3
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z2
+	VPDPBUSD.BCST    56(DI), Z16, Z3
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z2
+	VPDPBUSD.BCST    60(DI), Z17, Z3
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z2
+	VPDPBUSD.BCST    64(DI), Z16, Z3
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z2
+	VPDPBUSD.BCST    68(DI), Z17, Z3
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z2
+	VPDPBUSD.BCST    72(DI), Z16, Z3
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z2
+	VPDPBUSD.BCST    76(DI), Z17, Z3
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z22, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 80(DI), Z3, Z1
+	ADDQ             $0x00000060, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x3AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z3
+	VPBROADCASTD     88(DI), Z4
+	VPBROADCASTD     136(DI), Z5
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z3
+	VPDPBUSD.BCST    48(DI), Z16, Z4
+	VPDPBUSD.BCST    96(DI), Z16, Z5
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z3
+	VPDPBUSD.BCST    52(DI), Z17, Z4
+	VPDPBUSD.BCST    100(DI), Z17, Z5
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z3
+	VPDPBUSD.BCST    56(DI), Z16, Z4
+	VPDPBUSD.BCST    104(DI), Z16, Z5
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z3
+	VPDPBUSD.BCST    60(DI), Z17, Z4
+	VPDPBUSD.BCST    108(DI), Z17, Z5
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z3
+	VPDPBUSD.BCST    64(DI), Z16, Z4
+	VPDPBUSD.BCST    112(DI), Z16, Z5
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z3
+	VPDPBUSD.BCST    68(DI), Z17, Z4
+	VPDPBUSD.BCST    116(DI), Z17, Z5
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z3
+	VPDPBUSD.BCST    72(DI), Z16, Z4
+	VPDPBUSD.BCST    120(DI), Z16, Z5
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z3
+	VPDPBUSD.BCST    76(DI), Z17, Z4
+	VPDPBUSD.BCST    124(DI), Z17, Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 80(DI), Z4, Z1
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 128(DI), Z5, Z2
+	ADDQ             $0x00000090, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x4AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z4
+	VPBROADCASTD     88(DI), Z5
+	VPBROADCASTD     136(DI), Z6
+	VPBROADCASTD     184(DI), Z7
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z4
+	VPDPBUSD.BCST    48(DI), Z16, Z5
+	VPDPBUSD.BCST    96(DI), Z16, Z6
+	VPDPBUSD.BCST    144(DI), Z16, Z7
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z4
+	VPDPBUSD.BCST    52(DI), Z17, Z5
+	VPDPBUSD.BCST    100(DI), Z17, Z6
+	VPDPBUSD.BCST    148(DI), Z17, Z7
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z4
+	VPDPBUSD.BCST    56(DI), Z16, Z5
+	VPDPBUSD.BCST    104(DI), Z16, Z6
+	VPDPBUSD.BCST    152(DI), Z16, Z7
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z4
+	VPDPBUSD.BCST    60(DI), Z17, Z5
+	VPDPBUSD.BCST    108(DI), Z17, Z6
+	VPDPBUSD.BCST    156(DI), Z17, Z7
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z4
+	VPDPBUSD.BCST    64(DI), Z16, Z5
+	VPDPBUSD.BCST    112(DI), Z16, Z6
+	VPDPBUSD.BCST    160(DI), Z16, Z7
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z4
+	VPDPBUSD.BCST    68(DI), Z17, Z5
+	VPDPBUSD.BCST    116(DI), Z17, Z6
+	VPDPBUSD.BCST    164(DI), Z17, Z7
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z4
+	VPDPBUSD.BCST    72(DI), Z16, Z5
+	VPDPBUSD.BCST    120(DI), Z16, Z6
+	VPDPBUSD.BCST    168(DI), Z16, Z7
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z4
+	VPDPBUSD.BCST    76(DI), Z17, Z5
+	VPDPBUSD.BCST    124(DI), Z17, Z6
+	VPDPBUSD.BCST    172(DI), Z17, Z7
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 80(DI), Z5, Z1
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 128(DI), Z6, Z2
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 176(DI), Z7, Z3
+	ADDQ             $0x000000c0, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x5AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z5
+	VPBROADCASTD     88(DI), Z6
+	VPBROADCASTD     136(DI), Z7
+	VPBROADCASTD     184(DI), Z8
+	VPBROADCASTD     232(DI), Z9
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z5
+	VPDPBUSD.BCST    48(DI), Z16, Z6
+	VPDPBUSD.BCST    96(DI), Z16, Z7
+	VPDPBUSD.BCST    144(DI), Z16, Z8
+	VPDPBUSD.BCST    192(DI), Z16, Z9
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z5
+	VPDPBUSD.BCST    52(DI), Z17, Z6
+	VPDPBUSD.BCST    100(DI), Z17, Z7
+	VPDPBUSD.BCST    148(DI), Z17, Z8
+	VPDPBUSD.BCST    196(DI), Z17, Z9
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z5
+	VPDPBUSD.BCST    56(DI), Z16, Z6
+	VPDPBUSD.BCST    104(DI), Z16, Z7
+	VPDPBUSD.BCST    152(DI), Z16, Z8
+	VPDPBUSD.BCST    200(DI), Z16, Z9
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z5
+	VPDPBUSD.BCST    60(DI), Z17, Z6
+	VPDPBUSD.BCST    108(DI), Z17, Z7
+	VPDPBUSD.BCST    156(DI), Z17, Z8
+	VPDPBUSD.BCST    204(DI), Z17, Z9
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z5
+	VPDPBUSD.BCST    64(DI), Z16, Z6
+	VPDPBUSD.BCST    112(DI), Z16, Z7
+	VPDPBUSD.BCST    160(DI), Z16, Z8
+	VPDPBUSD.BCST    208(DI), Z16, Z9
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z5
+	VPDPBUSD.BCST    68(DI), Z17, Z6
+	VPDPBUSD.BCST    116(DI), Z17, Z7
+	VPDPBUSD.BCST    164(DI), Z17, Z8
+	VPDPBUSD.BCST    212(DI), Z17, Z9
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z5
+	VPDPBUSD.BCST    72(DI), Z16, Z6
+	VPDPBUSD.BCST    120(DI), Z16, Z7
+	VPDPBUSD.BCST    168(DI), Z16, Z8
+	VPDPBUSD.BCST    216(DI), Z16, Z9
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z5
+	VPDPBUSD.BCST    76(DI), Z17, Z6
+	VPDPBUSD.BCST    124(DI), Z17, Z7
+	VPDPBUSD.BCST    172(DI), Z17, Z8
+	VPDPBUSD.BCST    220(DI), Z17, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 80(DI), Z6, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 128(DI), Z7, Z2
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 176(DI), Z8, Z3
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 224(DI), Z9, Z4
+	ADDQ             $0x000000f0, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x6AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z6
+	VPBROADCASTD     88(DI), Z7
+	VPBROADCASTD     136(DI), Z8
+	VPBROADCASTD     184(DI), Z9
+	VPBROADCASTD     232(DI), Z10
+	VPBROADCASTD     280(DI), Z11
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z6
+	VPDPBUSD.BCST    48(DI), Z16, Z7
+	VPDPBUSD.BCST    96(DI), Z16, Z8
+	VPDPBUSD.BCST    144(DI), Z16, Z9
+	VPDPBUSD.BCST    192(DI), Z16, Z10
+	VPDPBUSD.BCST    240(DI), Z16, Z11
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z6
+	VPDPBUSD.BCST    52(DI), Z17, Z7
+	VPDPBUSD.BCST    100(DI), Z17, Z8
+	VPDPBUSD.BCST    148(DI), Z17, Z9
+	VPDPBUSD.BCST    196(DI), Z17, Z10
+	VPDPBUSD.BCST    244(DI), Z17, Z11
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z6
+	VPDPBUSD.BCST    56(DI), Z16, Z7
+	VPDPBUSD.BCST    104(DI), Z16, Z8
+	VPDPBUSD.BCST    152(DI), Z16, Z9
+	VPDPBUSD.BCST    200(DI), Z16, Z10
+	VPDPBUSD.BCST    248(DI), Z16, Z11
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z6
+	VPDPBUSD.BCST    60(DI), Z17, Z7
+	VPDPBUSD.BCST    108(DI), Z17, Z8
+	VPDPBUSD.BCST    156(DI), Z17, Z9
+	VPDPBUSD.BCST    204(DI), Z17, Z10
+	VPDPBUSD.BCST    252(DI), Z17, Z11
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z6
+	VPDPBUSD.BCST    64(DI), Z16, Z7
+	VPDPBUSD.BCST    112(DI), Z16, Z8
+	VPDPBUSD.BCST    160(DI), Z16, Z9
+	VPDPBUSD.BCST    208(DI), Z16, Z10
+	VPDPBUSD.BCST    256(DI), Z16, Z11
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z6
+	VPDPBUSD.BCST    68(DI), Z17, Z7
+	VPDPBUSD.BCST    116(DI), Z17, Z8
+	VPDPBUSD.BCST    164(DI), Z17, Z9
+	VPDPBUSD.BCST    212(DI), Z17, Z10
+	VPDPBUSD.BCST    260(DI), Z17, Z11
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z6
+	VPDPBUSD.BCST    72(DI), Z16, Z7
+	VPDPBUSD.BCST    120(DI), Z16, Z8
+	VPDPBUSD.BCST    168(DI), Z16, Z9
+	VPDPBUSD.BCST    216(DI), Z16, Z10
+	VPDPBUSD.BCST    264(DI), Z16, Z11
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z6
+	VPDPBUSD.BCST    76(DI), Z17, Z7
+	VPDPBUSD.BCST    124(DI), Z17, Z8
+	VPDPBUSD.BCST    172(DI), Z17, Z9
+	VPDPBUSD.BCST    220(DI), Z17, Z10
+	VPDPBUSD.BCST    268(DI), Z17, Z11
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z0
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 80(DI), Z7, Z1
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 128(DI), Z8, Z2
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 176(DI), Z9, Z3
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 224(DI), Z10, Z4
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 272(DI), Z11, Z5
+	ADDQ             $0x00000120, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x7AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z7
+	VPBROADCASTD     88(DI), Z8
+	VPBROADCASTD     136(DI), Z9
+	VPBROADCASTD     184(DI), Z10
+	VPBROADCASTD     232(DI), Z11
+	VPBROADCASTD     280(DI), Z12
+	VPBROADCASTD     328(DI), Z13
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z7
+	VPDPBUSD.BCST    48(DI), Z16, Z8
+	VPDPBUSD.BCST    96(DI), Z16, Z9
+	VPDPBUSD.BCST    144(DI), Z16, Z10
+	VPDPBUSD.BCST    192(DI), Z16, Z11
+	VPDPBUSD.BCST    240(DI), Z16, Z12
+	VPDPBUSD.BCST    288(DI), Z16, Z13
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z7
+	VPDPBUSD.BCST    52(DI), Z17, Z8
+	VPDPBUSD.BCST    100(DI), Z17, Z9
+	VPDPBUSD.BCST    148(DI), Z17, Z10
+	VPDPBUSD.BCST    196(DI), Z17, Z11
+	VPDPBUSD.BCST    244(DI), Z17, Z12
+	VPDPBUSD.BCST    292(DI), Z17, Z13
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z7
+	VPDPBUSD.BCST    56(DI), Z16, Z8
+	VPDPBUSD.BCST    104(DI), Z16, Z9
+	VPDPBUSD.BCST    152(DI), Z16, Z10
+	VPDPBUSD.BCST    200(DI), Z16, Z11
+	VPDPBUSD.BCST    248(DI), Z16, Z12
+	VPDPBUSD.BCST    296(DI), Z16, Z13
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z7
+	VPDPBUSD.BCST    60(DI), Z17, Z8
+	VPDPBUSD.BCST    108(DI), Z17, Z9
+	VPDPBUSD.BCST    156(DI), Z17, Z10
+	VPDPBUSD.BCST    204(DI), Z17, Z11
+	VPDPBUSD.BCST    252(DI), Z17, Z12
+	VPDPBUSD.BCST    300(DI), Z17, Z13
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z7
+	VPDPBUSD.BCST    64(DI), Z16, Z8
+	VPDPBUSD.BCST    112(DI), Z16, Z9
+	VPDPBUSD.BCST    160(DI), Z16, Z10
+	VPDPBUSD.BCST    208(DI), Z16, Z11
+	VPDPBUSD.BCST    256(DI), Z16, Z12
+	VPDPBUSD.BCST    304(DI), Z16, Z13
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z7
+	VPDPBUSD.BCST    68(DI), Z17, Z8
+	VPDPBUSD.BCST    116(DI), Z17, Z9
+	VPDPBUSD.BCST    164(DI), Z17, Z10
+	VPDPBUSD.BCST    212(DI), Z17, Z11
+	VPDPBUSD.BCST    260(DI), Z17, Z12
+	VPDPBUSD.BCST    308(DI), Z17, Z13
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z7
+	VPDPBUSD.BCST    72(DI), Z16, Z8
+	VPDPBUSD.BCST    120(DI), Z16, Z9
+	VPDPBUSD.BCST    168(DI), Z16, Z10
+	VPDPBUSD.BCST    216(DI), Z16, Z11
+	VPDPBUSD.BCST    264(DI), Z16, Z12
+	VPDPBUSD.BCST    312(DI), Z16, Z13
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z7
+	VPDPBUSD.BCST    76(DI), Z17, Z8
+	VPDPBUSD.BCST    124(DI), Z17, Z9
+	VPDPBUSD.BCST    172(DI), Z17, Z10
+	VPDPBUSD.BCST    220(DI), Z17, Z11
+	VPDPBUSD.BCST    268(DI), Z17, Z12
+	VPDPBUSD.BCST    316(DI), Z17, Z13
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 80(DI), Z8, Z1
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 128(DI), Z9, Z2
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 176(DI), Z10, Z3
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 224(DI), Z11, Z4
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 272(DI), Z12, Z5
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 320(DI), Z13, Z6
+	ADDQ             $0x00000150, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ5x8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ5x8AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	VCVTPH2PS        (DX), Z22
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	VPBROADCASTD     40(DI), Z8
+	VPBROADCASTD     88(DI), Z9
+	VPBROADCASTD     136(DI), Z10
+	VPBROADCASTD     184(DI), Z11
+	VPBROADCASTD     232(DI), Z12
+	VPBROADCASTD     280(DI), Z13
+	VPBROADCASTD     328(DI), Z14
+	VPBROADCASTD     376(DI), Z15
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z8
+	VPDPBUSD.BCST    48(DI), Z16, Z9
+	VPDPBUSD.BCST    96(DI), Z16, Z10
+	VPDPBUSD.BCST    144(DI), Z16, Z11
+	VPDPBUSD.BCST    192(DI), Z16, Z12
+	VPDPBUSD.BCST    240(DI), Z16, Z13
+	VPDPBUSD.BCST    288(DI), Z16, Z14
+	VPDPBUSD.BCST    336(DI), Z16, Z15
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z8
+	VPDPBUSD.BCST    52(DI), Z17, Z9
+	VPDPBUSD.BCST    100(DI), Z17, Z10
+	VPDPBUSD.BCST    148(DI), Z17, Z11
+	VPDPBUSD.BCST    196(DI), Z17, Z12
+	VPDPBUSD.BCST    244(DI), Z17, Z13
+	VPDPBUSD.BCST    292(DI), Z17, Z14
+	VPDPBUSD.BCST    340(DI), Z17, Z15
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z8
+	VPDPBUSD.BCST    56(DI), Z16, Z9
+	VPDPBUSD.BCST    104(DI), Z16, Z10
+	VPDPBUSD.BCST    152(DI), Z16, Z11
+	VPDPBUSD.BCST    200(DI), Z16, Z12
+	VPDPBUSD.BCST    248(DI), Z16, Z13
+	VPDPBUSD.BCST    296(DI), Z16, Z14
+	VPDPBUSD.BCST    344(DI), Z16, Z15
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z8
+	VPDPBUSD.BCST    60(DI), Z17, Z9
+	VPDPBUSD.BCST    108(DI), Z17, Z10
+	VPDPBUSD.BCST    156(DI), Z17, Z11
+	VPDPBUSD.BCST    204(DI), Z17, Z12
+	VPDPBUSD.BCST    252(DI), Z17, Z13
+	VPDPBUSD.BCST    300(DI), Z17, Z14
+	VPDPBUSD.BCST    348(DI), Z17, Z15
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z8
+	VPDPBUSD.BCST    64(DI), Z16, Z9
+	VPDPBUSD.BCST    112(DI), Z16, Z10
+	VPDPBUSD.BCST    160(DI), Z16, Z11
+	VPDPBUSD.BCST    208(DI), Z16, Z12
+	VPDPBUSD.BCST    256(DI), Z16, Z13
+	VPDPBUSD.BCST    304(DI), Z16, Z14
+	VPDPBUSD.BCST    352(DI), Z16, Z15
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x01, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z8
+	VPDPBUSD.BCST    68(DI), Z17, Z9
+	VPDPBUSD.BCST    116(DI), Z17, Z10
+	VPDPBUSD.BCST    164(DI), Z17, Z11
+	VPDPBUSD.BCST    212(DI), Z17, Z12
+	VPDPBUSD.BCST    260(DI), Z17, Z13
+	VPDPBUSD.BCST    308(DI), Z17, Z14
+	VPDPBUSD.BCST    356(DI), Z17, Z15
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z8
+	VPDPBUSD.BCST    72(DI), Z16, Z9
+	VPDPBUSD.BCST    120(DI), Z16, Z10
+	VPDPBUSD.BCST    168(DI), Z16, Z11
+	VPDPBUSD.BCST    216(DI), Z16, Z12
+	VPDPBUSD.BCST    264(DI), Z16, Z13
+	VPDPBUSD.BCST    312(DI), Z16, Z14
+	VPDPBUSD.BCST    360(DI), Z16, Z15
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x03, Z23, Z20
+	VPTERNLOGD       $0xf8, bits5AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z8
+	VPDPBUSD.BCST    76(DI), Z17, Z9
+	VPDPBUSD.BCST    124(DI), Z17, Z10
+	VPDPBUSD.BCST    172(DI), Z17, Z11
+	VPDPBUSD.BCST    220(DI), Z17, Z12
+	VPDPBUSD.BCST    268(DI), Z17, Z13
+	VPDPBUSD.BCST    316(DI), Z17, Z14
+	VPDPBUSD.BCST    364(DI), Z17, Z15
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 80(DI), Z9, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 128(DI), Z10, Z2
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 176(DI), Z11, Z3
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 224(DI), Z12, Z4
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 272(DI), Z13, Z5
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z22, Z14, Z14
+	VFMADD231PS.BCST 320(DI), Z14, Z6
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z22, Z15, Z15
+	VFMADD231PS.BCST 368(DI), Z15, Z7
+	ADDQ             $0x00000180, DI
+	ADDQ             $0x00000140, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z7
+	VMOVUPS          Z7, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx1AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z1, Z1, Z1
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z1
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z1
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z1
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z1
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z1
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z1
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z1
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z1
+	VCVTDQ2PS         Z1, Z1
+	VMULPS            Z22, Z1, Z1
+	VFNMADD231PS.BCST 36(DI), Z23, Z1
+	VFMADD231PS.BCST  32(DI), Z1, Z0
+	ADDQ              $0x00000030, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx2AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z2, Z2, Z2
+	VPXORD            Z3, Z3, Z3
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z2
+	VPDPBUSD.BCST     48(DI), Z16, Z3
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z2
+	VPDPBUSD.BCST     52(DI), Z17, Z3
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z2
+	VPDPBUSD.BCST     56(DI), Z16, Z3
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z2
+	VPDPBUSD.BCST     60(DI), Z17, Z3
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z2
+	VPDPBUSD.BCST     64(DI), Z16, Z3
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z2
+	VPDPBUSD.BCST     68(DI), Z17, Z3
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z2
+	VPDPBUSD.BCST     72(DI), Z16, Z3
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z2
+	VPDPBUSD.BCST     76(DI), Z17, Z3
+	VCVTDQ2PS         Z2, Z2
+	VMULPS            Z22, Z2, Z2
+	VFNMADD231PS.BCST 36(DI), Z23, Z2
+	VFMADD231PS.BCST  32(DI), Z2, Z0
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z22, Z3, Z3
+	VFNMADD231PS.BCST 84(DI), Z23, Z3
+	VFMADD231PS.BCST  80(DI), Z3, Z1
+	ADDQ              $0x00000060, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx3AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z3, Z3, Z3
+	VPXORD            Z4, Z4, Z4
+	VPXORD            Z5, Z5, Z5
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z3
+	VPDPBUSD.BCST     48(DI), Z16, Z4
+	VPDPBUSD.BCST     96(DI), Z16, Z5
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z3
+	VPDPBUSD.BCST     52(DI), Z17, Z4
+	VPDPBUSD.BCST     100(DI), Z17, Z5
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z3
+	VPDPBUSD.BCST     56(DI), Z16, Z4
+	VPDPBUSD.BCST     104(DI), Z16, Z5
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z3
+	VPDPBUSD.BCST     60(DI), Z17, Z4
+	VPDPBUSD.BCST     108(DI), Z17, Z5
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z3
+	VPDPBUSD.BCST     64(DI), Z16, Z4
+	VPDPBUSD.BCST     112(DI), Z16, Z5
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z3
+	VPDPBUSD.BCST     68(DI), Z17, Z4
+	VPDPBUSD.BCST     116(DI), Z17, Z5
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z3
+	VPDPBUSD.BCST     72(DI), Z16, Z4
+	VPDPBUSD.BCST     120(DI), Z16, Z5
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z3
+	VPDPBUSD.BCST     76(DI), Z17, Z4
+	VPDPBUSD.BCST     124(DI), Z17, Z5
+	VCVTDQ2PS         Z3, Z3
+	VMULPS            Z22, Z3, Z3
+	VFNMADD231PS.BCST 36(DI), Z23, Z3
+	VFMADD231PS.BCST  32(DI), Z3, Z0
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z4, Z4
+	VFNMADD231PS.BCST 84(DI), Z23, Z4
+	VFMADD231PS.BCST  80(DI), Z4, Z1
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z5, Z5
+	VFNMADD231PS.BCST 132(DI), Z23, Z5
+	VFMADD231PS.BCST  128(DI), Z5, Z2
+	ADDQ              $0x00000090, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx4AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z4, Z4, Z4
+	VPXORD            Z5, Z5, Z5
+	VPXORD            Z6, Z6, Z6
+	VPXORD            Z7, Z7, Z7
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z4
+	VPDPBUSD.BCST     48(DI), Z16, Z5
+	VPDPBUSD.BCST     96(DI), Z16, Z6
+	VPDPBUSD.BCST     144(DI), Z16, Z7
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z4
+	VPDPBUSD.BCST     52(DI), Z17, Z5
+	VPDPBUSD.BCST     100(DI), Z17, Z6
+	VPDPBUSD.BCST     148(DI), Z17, Z7
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z4
+	VPDPBUSD.BCST     56(DI), Z16, Z5
+	VPDPBUSD.BCST     104(DI), Z16, Z6
+	VPDPBUSD.BCST     152(DI), Z16, Z7
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z4
+	VPDPBUSD.BCST     60(DI), Z17, Z5
+	VPDPBUSD.BCST     108(DI), Z17, Z6
+	VPDPBUSD.BCST     156(DI), Z17, Z7
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z4
+	VPDPBUSD.BCST     64(DI), Z16, Z5
+	VPDPBUSD.BCST     112(DI), Z16, Z6
+	VPDPBUSD.BCST     160(DI), Z16, Z7
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z4
+	VPDPBUSD.BCST     68(DI), Z17, Z5
+	VPDPBUSD.BCST     116(DI), Z17, Z6
+	VPDPBUSD.BCST     164(DI), Z17, Z7
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z4
+	VPDPBUSD.BCST     72(DI), Z16, Z5
+	VPDPBUSD.BCST     120(DI), Z16, Z6
+	VPDPBUSD.BCST     168(DI), Z16, Z7
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z4
+	VPDPBUSD.BCST     76(DI), Z17, Z5
+	VPDPBUSD.BCST     124(DI), Z17, Z6
+	VPDPBUSD.BCST     172(DI), Z17, Z7
+	VCVTDQ2PS         Z4, Z4
+	VMULPS            Z22, Z4, Z4
+	VFNMADD231PS.BCST 36(DI), Z23, Z4
+	VFMADD231PS.BCST  32(DI), Z4, Z0
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z5, Z5
+	VFNMADD231PS.BCST 84(DI), Z23, Z5
+	VFMADD231PS.BCST  80(DI), Z5, Z1
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z22, Z6, Z6
+	VFNMADD231PS.BCST 132(DI), Z23, Z6
+	VFMADD231PS.BCST  128(DI), Z6, Z2
+	VCVTDQ2PS         Z7, Z7
+	VMULPS            Z22, Z7, Z7
+	VFNMADD231PS.BCST 180(DI), Z23, Z7
+	VFMADD231PS.BCST  176(DI), Z7, Z3
+	ADDQ              $0x000000c0, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z3
+	VMOVUPS           Z3, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx5AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z5, Z5, Z5
+	VPXORD            Z6, Z6, Z6
+	VPXORD            Z7, Z7, Z7
+	VPXORD            Z8, Z8, Z8
+	VPXORD            Z9, Z9, Z9
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z5
+	VPDPBUSD.BCST     48(DI), Z16, Z6
+	VPDPBUSD.BCST     96(DI), Z16, Z7
+	VPDPBUSD.BCST     144(DI), Z16, Z8
+	VPDPBUSD.BCST     192(DI), Z16, Z9
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z5
+	VPDPBUSD.BCST     52(DI), Z17, Z6
+	VPDPBUSD.BCST     100(DI), Z17, Z7
+	VPDPBUSD.BCST     148(DI), Z17, Z8
+	VPDPBUSD.BCST     196(DI), Z17, Z9
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z5
+	VPDPBUSD.BCST     56(DI), Z16, Z6
+	VPDPBUSD.BCST     104(DI), Z16, Z7
+	VPDPBUSD.BCST     152(DI), Z16, Z8
+	VPDPBUSD.BCST     200(DI), Z16, Z9
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z5
+	VPDPBUSD.BCST     60(DI), Z17, Z6
+	VPDPBUSD.BCST     108(DI), Z17, Z7
+	VPDPBUSD.BCST     156(DI), Z17, Z8
+	VPDPBUSD.BCST     204(DI), Z17, Z9
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z5
+	VPDPBUSD.BCST     64(DI), Z16, Z6
+	VPDPBUSD.BCST     112(DI), Z16, Z7
+	VPDPBUSD.BCST     160(DI), Z16, Z8
+	VPDPBUSD.BCST     208(DI), Z16, Z9
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z5
+	VPDPBUSD.BCST     68(DI), Z17, Z6
+	VPDPBUSD.BCST     116(DI), Z17, Z7
+	VPDPBUSD.BCST     164(DI), Z17, Z8
+	VPDPBUSD.BCST     212(DI), Z17, Z9
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z5
+	VPDPBUSD.BCST     72(DI), Z16, Z6
+	VPDPBUSD.BCST     120(DI), Z16, Z7
+	VPDPBUSD.BCST     168(DI), Z16, Z8
+	VPDPBUSD.BCST     216(DI), Z16, Z9
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z5
+	VPDPBUSD.BCST     76(DI), Z17, Z6
+	VPDPBUSD.BCST     124(DI), Z17, Z7
+	VPDPBUSD.BCST     172(DI), Z17, Z8
+	VPDPBUSD.BCST     220(DI), Z17, Z9
+	VCVTDQ2PS         Z5, Z5
+	VMULPS            Z22, Z5, Z5
+	VFNMADD231PS.BCST 36(DI), Z23, Z5
+	VFMADD231PS.BCST  32(DI), Z5, Z0
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z22, Z6, Z6
+	VFNMADD231PS.BCST 84(DI), Z23, Z6
+	VFMADD231PS.BCST  80(DI), Z6, Z1
+	VCVTDQ2PS         Z7, Z7
+	VMULPS            Z22, Z7, Z7
+	VFNMADD231PS.BCST 132(DI), Z23, Z7
+	VFMADD231PS.BCST  128(DI), Z7, Z2
+	VCVTDQ2PS         Z8, Z8
+	VMULPS            Z22, Z8, Z8
+	VFNMADD231PS.BCST 180(DI), Z23, Z8
+	VFMADD231PS.BCST  176(DI), Z8, Z3
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z22, Z9, Z9
+	VFNMADD231PS.BCST 228(DI), Z23, Z9
+	VFMADD231PS.BCST  224(DI), Z9, Z4
+	ADDQ              $0x000000f0, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z3
+	VMOVUPS           Z3, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z4
+	VMOVUPS           Z4, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx6AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z6, Z6, Z6
+	VPXORD            Z7, Z7, Z7
+	VPXORD            Z8, Z8, Z8
+	VPXORD            Z9, Z9, Z9
+	VPXORD            Z10, Z10, Z10
+	VPXORD            Z11, Z11, Z11
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z6
+	VPDPBUSD.BCST     48(DI), Z16, Z7
+	VPDPBUSD.BCST     96(DI), Z16, Z8
+	VPDPBUSD.BCST     144(DI), Z16, Z9
+	VPDPBUSD.BCST     192(DI), Z16, Z10
+	VPDPBUSD.BCST     240(DI), Z16, Z11
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z6
+	VPDPBUSD.BCST     52(DI), Z17, Z7
+	VPDPBUSD.BCST     100(DI), Z17, Z8
+	VPDPBUSD.BCST     148(DI), Z17, Z9
+	VPDPBUSD.BCST     196(DI), Z17, Z10
+	VPDPBUSD.BCST     244(DI), Z17, Z11
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z6
+	VPDPBUSD.BCST     56(DI), Z16, Z7
+	VPDPBUSD.BCST     104(DI), Z16, Z8
+	VPDPBUSD.BCST     152(DI), Z16, Z9
+	VPDPBUSD.BCST     200(DI), Z16, Z10
+	VPDPBUSD.BCST     248(DI), Z16, Z11
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z6
+	VPDPBUSD.BCST     60(DI), Z17, Z7
+	VPDPBUSD.BCST     108(DI), Z17, Z8
+	VPDPBUSD.BCST     156(DI), Z17, Z9
+	VPDPBUSD.BCST     204(DI), Z17, Z10
+	VPDPBUSD.BCST     252(DI), Z17, Z11
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z6
+	VPDPBUSD.BCST     64(DI), Z16, Z7
+	VPDPBUSD.BCST     112(DI), Z16, Z8
+	VPDPBUSD.BCST     160(DI), Z16, Z9
+	VPDPBUSD.BCST     208(DI), Z16, Z10
+	VPDPBUSD.BCST     256(DI), Z16, Z11
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z6
+	VPDPBUSD.BCST     68(DI), Z17, Z7
+	VPDPBUSD.BCST     116(DI), Z17, Z8
+	VPDPBUSD.BCST     164(DI), Z17, Z9
+	VPDPBUSD.BCST     212(DI), Z17, Z10
+	VPDPBUSD.BCST     260(DI), Z17, Z11
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z6
+	VPDPBUSD.BCST     72(DI), Z16, Z7
+	VPDPBUSD.BCST     120(DI), Z16, Z8
+	VPDPBUSD.BCST     168(DI), Z16, Z9
+	VPDPBUSD.BCST     216(DI), Z16, Z10
+	VPDPBUSD.BCST     264(DI), Z16, Z11
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z6
+	VPDPBUSD.BCST     76(DI), Z17, Z7
+	VPDPBUSD.BCST     124(DI), Z17, Z8
+	VPDPBUSD.BCST     172(DI), Z17, Z9
+	VPDPBUSD.BCST     220(DI), Z17, Z10
+	VPDPBUSD.BCST     268(DI), Z17, Z11
+	VCVTDQ2PS         Z6, Z6
+	VMULPS            Z22, Z6, Z6
+	VFNMADD231PS.BCST 36(DI), Z23, Z6
+	VFMADD231PS.BCST  32(DI), Z6, Z0
+	VCVTDQ2PS         Z7, Z7
+	VMULPS            Z22, Z7, Z7
+	VFNMADD231PS.BCST 84(DI), Z23, Z7
+	VFMADD231PS.BCST  80(DI), Z7, Z1
+	VCVTDQ2PS         Z8, Z8
+	VMULPS            Z22, Z8, Z8
+	VFNMADD231PS.BCST 132(DI), Z23, Z8
+	VFMADD231PS.BCST  128(DI), Z8, Z2
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z22, Z9, Z9
+	VFNMADD231PS.BCST 180(DI), Z23, Z9
+	VFMADD231PS.BCST  176(DI), Z9, Z3
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z22, Z10, Z10
+	VFNMADD231PS.BCST 228(DI), Z23, Z10
+	VFMADD231PS.BCST  224(DI), Z10, Z4
+	VCVTDQ2PS         Z11, Z11
+	VMULPS            Z22, Z11, Z11
+	VFNMADD231PS.BCST 276(DI), Z23, Z11
+	VFMADD231PS.BCST  272(DI), Z11, Z5
+	ADDQ              $0x00000120, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z3
+	VMOVUPS           Z3, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z4
+	VMOVUPS           Z4, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z5
+	VMOVUPS           Z5, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx7AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z7, Z7, Z7
+	VPXORD            Z8, Z8, Z8
+	VPXORD            Z9, Z9, Z9
+	VPXORD            Z10, Z10, Z10
+	VPXORD            Z11, Z11, Z11
+	VPXORD            Z12, Z12, Z12
+	VPXORD            Z13, Z13, Z13
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z7
+	VPDPBUSD.BCST     48(DI), Z16, Z8
+	VPDPBUSD.BCST     96(DI), Z16, Z9
+	VPDPBUSD.BCST     144(DI), Z16, Z10
+	VPDPBUSD.BCST     192(DI), Z16, Z11
+	VPDPBUSD.BCST     240(DI), Z16, Z12
+	VPDPBUSD.BCST     288(DI), Z16, Z13
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z7
+	VPDPBUSD.BCST     52(DI), Z17, Z8
+	VPDPBUSD.BCST     100(DI), Z17, Z9
+	VPDPBUSD.BCST     148(DI), Z17, Z10
+	VPDPBUSD.BCST     196(DI), Z17, Z11
+	VPDPBUSD.BCST     244(DI), Z17, Z12
+	VPDPBUSD.BCST     292(DI), Z17, Z13
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z7
+	VPDPBUSD.BCST     56(DI), Z16, Z8
+	VPDPBUSD.BCST     104(DI), Z16, Z9
+	VPDPBUSD.BCST     152(DI), Z16, Z10
+	VPDPBUSD.BCST     200(DI), Z16, Z11
+	VPDPBUSD.BCST     248(DI), Z16, Z12
+	VPDPBUSD.BCST     296(DI), Z16, Z13
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z7
+	VPDPBUSD.BCST     60(DI), Z17, Z8
+	VPDPBUSD.BCST     108(DI), Z17, Z9
+	VPDPBUSD.BCST     156(DI), Z17, Z10
+	VPDPBUSD.BCST     204(DI), Z17, Z11
+	VPDPBUSD.BCST     252(DI), Z17, Z12
+	VPDPBUSD.BCST     300(DI), Z17, Z13
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z7
+	VPDPBUSD.BCST     64(DI), Z16, Z8
+	VPDPBUSD.BCST     112(DI), Z16, Z9
+	VPDPBUSD.BCST     160(DI), Z16, Z10
+	VPDPBUSD.BCST     208(DI), Z16, Z11
+	VPDPBUSD.BCST     256(DI), Z16, Z12
+	VPDPBUSD.BCST     304(DI), Z16, Z13
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z7
+	VPDPBUSD.BCST     68(DI), Z17, Z8
+	VPDPBUSD.BCST     116(DI), Z17, Z9
+	VPDPBUSD.BCST     164(DI), Z17, Z10
+	VPDPBUSD.BCST     212(DI), Z17, Z11
+	VPDPBUSD.BCST     260(DI), Z17, Z12
+	VPDPBUSD.BCST     308(DI), Z17, Z13
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z7
+	VPDPBUSD.BCST     72(DI), Z16, Z8
+	VPDPBUSD.BCST     120(DI), Z16, Z9
+	VPDPBUSD.BCST     168(DI), Z16, Z10
+	VPDPBUSD.BCST     216(DI), Z16, Z11
+	VPDPBUSD.BCST     264(DI), Z16, Z12
+	VPDPBUSD.BCST     312(DI), Z16, Z13
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z7
+	VPDPBUSD.BCST     76(DI), Z17, Z8
+	VPDPBUSD.BCST     124(DI), Z17, Z9
+	VPDPBUSD.BCST     172(DI), Z17, Z10
+	VPDPBUSD.BCST     220(DI), Z17, Z11
+	VPDPBUSD.BCST     268(DI), Z17, Z12
+	VPDPBUSD.BCST     316(DI), Z17, Z13
+	VCVTDQ2PS         Z7, Z7
+	VMULPS            Z22, Z7, Z7
+	VFNMADD231PS.BCST 36(DI), Z23, Z7
+	VFMADD231PS.BCST  32(DI), Z7, Z0
+	VCVTDQ2PS         Z8, Z8
+	VMULPS            Z22, Z8, Z8
+	VFNMADD231PS.BCST 84(DI), Z23, Z8
+	VFMADD231PS.BCST  80(DI), Z8, Z1
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z22, Z9, Z9
+	VFNMADD231PS.BCST 132(DI), Z23, Z9
+	VFMADD231PS.BCST  128(DI), Z9, Z2
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z22, Z10, Z10
+	VFNMADD231PS.BCST 180(DI), Z23, Z10
+	VFMADD231PS.BCST  176(DI), Z10, Z3
+	VCVTDQ2PS         Z11, Z11
+	VMULPS            Z22, Z11, Z11
+	VFNMADD231PS.BCST 228(DI), Z23, Z11
+	VFMADD231PS.BCST  224(DI), Z11, Z4
+	VCVTDQ2PS         Z12, Z12
+	VMULPS            Z22, Z12, Z12
+	VFNMADD231PS.BCST 276(DI), Z23, Z12
+	VFMADD231PS.BCST  272(DI), Z12, Z5
+	VCVTDQ2PS         Z13, Z13
+	VMULPS            Z22, Z13, Z13
+	VFNMADD231PS.BCST 324(DI), Z23, Z13
+	VFMADD231PS.BCST  320(DI), Z13, Z6
+	ADDQ              $0x00000150, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z3
+	VMOVUPS           Z3, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z4
+	VMOVUPS           Z4, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z5
+	VMOVUPS           Z5, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z6
+	VMOVUPS           Z6, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ4Kx8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ4Kx8AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	MOVQ              R9, AX
+	ANDQ              $-64, AX
+	ADDQ              $0x08, R9
+	VCVTPH2PS         (R8)(AX*1), Z16
+	VPMOVZXBD         (DX), Z22
+	VCVTDQ2PS         Z22, Z22
+	VMULPS            Z16, Z22, Z22
+	VCVTPH2PS         32(R8)(AX*1), Z16
+	VPMOVZXBD         16(DX), Z23
+	VCVTDQ2PS         Z23, Z23
+	VMULPS            Z16, Z23, Z23
+	PREFETCHT0        4096(SI)
+	PREFETCHT0        4160(SI)
+	PREFETCHT0        4224(SI)
+	PREFETCHT0        4288(SI)
+	VPXORD            Z8, Z8, Z8
+	VPXORD            Z9, Z9, Z9
+	VPXORD            Z10, Z10, Z10
+	VPXORD            Z11, Z11, Z11
+	VPXORD            Z12, Z12, Z12
+	VPXORD            Z13, Z13, Z13
+	VPXORD            Z14, Z14, Z14
+	VPXORD            Z15, Z15, Z15
+	VMOVUPS           (SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     (DI), Z16, Z8
+	VPDPBUSD.BCST     48(DI), Z16, Z9
+	VPDPBUSD.BCST     96(DI), Z16, Z10
+	VPDPBUSD.BCST     144(DI), Z16, Z11
+	VPDPBUSD.BCST     192(DI), Z16, Z12
+	VPDPBUSD.BCST     240(DI), Z16, Z13
+	VPDPBUSD.BCST     288(DI), Z16, Z14
+	VPDPBUSD.BCST     336(DI), Z16, Z15
+	VMOVUPS           (SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     4(DI), Z17, Z8
+	VPDPBUSD.BCST     52(DI), Z17, Z9
+	VPDPBUSD.BCST     100(DI), Z17, Z10
+	VPDPBUSD.BCST     148(DI), Z17, Z11
+	VPDPBUSD.BCST     196(DI), Z17, Z12
+	VPDPBUSD.BCST     244(DI), Z17, Z13
+	VPDPBUSD.BCST     292(DI), Z17, Z14
+	VPDPBUSD.BCST     340(DI), Z17, Z15
+	VMOVUPS           64(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     8(DI), Z16, Z8
+	VPDPBUSD.BCST     56(DI), Z16, Z9
+	VPDPBUSD.BCST     104(DI), Z16, Z10
+	VPDPBUSD.BCST     152(DI), Z16, Z11
+	VPDPBUSD.BCST     200(DI), Z16, Z12
+	VPDPBUSD.BCST     248(DI), Z16, Z13
+	VPDPBUSD.BCST     296(DI), Z16, Z14
+	VPDPBUSD.BCST     344(DI), Z16, Z15
+	VMOVUPS           64(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     12(DI), Z17, Z8
+	VPDPBUSD.BCST     60(DI), Z17, Z9
+	VPDPBUSD.BCST     108(DI), Z17, Z10
+	VPDPBUSD.BCST     156(DI), Z17, Z11
+	VPDPBUSD.BCST     204(DI), Z17, Z12
+	VPDPBUSD.BCST     252(DI), Z17, Z13
+	VPDPBUSD.BCST     300(DI), Z17, Z14
+	VPDPBUSD.BCST     348(DI), Z17, Z15
+	VMOVUPS           128(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     16(DI), Z16, Z8
+	VPDPBUSD.BCST     64(DI), Z16, Z9
+	VPDPBUSD.BCST     112(DI), Z16, Z10
+	VPDPBUSD.BCST     160(DI), Z16, Z11
+	VPDPBUSD.BCST     208(DI), Z16, Z12
+	VPDPBUSD.BCST     256(DI), Z16, Z13
+	VPDPBUSD.BCST     304(DI), Z16, Z14
+	VPDPBUSD.BCST     352(DI), Z16, Z15
+	VMOVUPS           128(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     20(DI), Z17, Z8
+	VPDPBUSD.BCST     68(DI), Z17, Z9
+	VPDPBUSD.BCST     116(DI), Z17, Z10
+	VPDPBUSD.BCST     164(DI), Z17, Z11
+	VPDPBUSD.BCST     212(DI), Z17, Z12
+	VPDPBUSD.BCST     260(DI), Z17, Z13
+	VPDPBUSD.BCST     308(DI), Z17, Z14
+	VPDPBUSD.BCST     356(DI), Z17, Z15
+	VMOVUPS           192(SI), Z16
+	VPANDD            nibblesAVX512<>+0(SB), Z16, Z16
+	VPDPBUSD.BCST     24(DI), Z16, Z8
+	VPDPBUSD.BCST     72(DI), Z16, Z9
+	VPDPBUSD.BCST     120(DI), Z16, Z10
+	VPDPBUSD.BCST     168(DI), Z16, Z11
+	VPDPBUSD.BCST     216(DI), Z16, Z12
+	VPDPBUSD.BCST     264(DI), Z16, Z13
+	VPDPBUSD.BCST     312(DI), Z16, Z14
+	VPDPBUSD.BCST     360(DI), Z16, Z15
+	VMOVUPS           192(SI), Z17
+	VPSRLW            $0x04, Z17, Z17
+	VPANDD            nibblesAVX512<>+0(SB), Z17, Z17
+	VPDPBUSD.BCST     28(DI), Z17, Z8
+	VPDPBUSD.BCST     76(DI), Z17, Z9
+	VPDPBUSD.BCST     124(DI), Z17, Z10
+	VPDPBUSD.BCST     172(DI), Z17, Z11
+	VPDPBUSD.BCST     220(DI), Z17, Z12
+	VPDPBUSD.BCST     268(DI), Z17, Z13
+	VPDPBUSD.BCST     316(DI), Z17, Z14
+	VPDPBUSD.BCST     364(DI), Z17, Z15
+	VCVTDQ2PS         Z8, Z8
+	VMULPS            Z22, Z8, Z8
+	VFNMADD231PS.BCST 36(DI), Z23, Z8
+	VFMADD231PS.BCST  32(DI), Z8, Z0
+	VCVTDQ2PS         Z9, Z9
+	VMULPS            Z22, Z9, Z9
+	VFNMADD231PS.BCST 84(DI), Z23, Z9
+	VFMADD231PS.BCST  80(DI), Z9, Z1
+	VCVTDQ2PS         Z10, Z10
+	VMULPS            Z22, Z10, Z10
+	VFNMADD231PS.BCST 132(DI), Z23, Z10
+	VFMADD231PS.BCST  128(DI), Z10, Z2
+	VCVTDQ2PS         Z11, Z11
+	VMULPS            Z22, Z11, Z11
+	VFNMADD231PS.BCST 180(DI), Z23, Z11
+	VFMADD231PS.BCST  176(DI), Z11, Z3
+	VCVTDQ2PS         Z12, Z12
+	VMULPS            Z22, Z12, Z12
+	VFNMADD231PS.BCST 228(DI), Z23, Z12
+	VFMADD231PS.BCST  224(DI), Z12, Z4
+	VCVTDQ2PS         Z13, Z13
+	VMULPS            Z22, Z13, Z13
+	VFNMADD231PS.BCST 276(DI), Z23, Z13
+	VFMADD231PS.BCST  272(DI), Z13, Z5
+	VCVTDQ2PS         Z14, Z14
+	VMULPS            Z22, Z14, Z14
+	VFNMADD231PS.BCST 324(DI), Z23, Z14
+	VFMADD231PS.BCST  320(DI), Z14, Z6
+	VCVTDQ2PS         Z15, Z15
+	VMULPS            Z22, Z15, Z15
+	VFNMADD231PS.BCST 372(DI), Z23, Z15
+	VFMADD231PS.BCST  368(DI), Z15, Z7
+	ADDQ              $0x00000180, DI
+	ADDQ              $0x00000100, SI
+	ADDQ              $0x20, DX
+	DECQ              CX
+	JNE               loop
+	MOVQ              c+0(FP), SI
+	MOVQ              ldc+8(FP), DX
+	SHLQ              $0x02, DX
+	MOVQ              n+64(FP), CX
+	VBROADCASTSS      alpha+72(FP), Z16
+	MOVBLZX           add+76(FP), DI
+	NEGL              DI
+	MOVL              $0xffffffff, AX
+	BZHIL             CX, AX, AX
+	KMOVW             AX, K1
+	ANDL              DI, AX
+	KMOVW             AX, K2
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z0
+	VMOVUPS           Z0, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z1
+	VMOVUPS           Z1, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z2
+	VMOVUPS           Z2, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z3
+	VMOVUPS           Z3, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z4
+	VMOVUPS           Z4, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z5
+	VMOVUPS           Z5, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z6
+	VMOVUPS           Z6, K1, (SI)
+	ADDQ              DX, SI
+	VMOVUPS.Z         (SI), K2, Z17
+	VFMADD213PS       Z17, Z16, Z7
+	VMOVUPS           Z7, K1, (SI)
+	ADDQ              DX, SI
+	MOVQ              groupBytes+48(FP), AX
+	ADDQ              AX, R10
+	ADDQ              AX, R11
+	ADDQ              AX, R12
+	ADDQ              $0x40, c+0(FP)
+	SUBQ              $0x10, n+64(FP)
+	JG                group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx1AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx1AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z1
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z1
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z1
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z1
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           Z22, Z1, Z1
+	VFMADD231PS.BCST 32(DI), Z1, Z0
+	VPBROADCASTD     44(DI), Z1
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z1
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z1
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z1
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z1
+	VCVTDQ2PS        Z1, Z1
+	VMULPS           Z18, Z1, Z1
+	VFMADD231PS.BCST 32(DI), Z1, Z0
+	ADDQ             $0x00000030, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx2AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx2AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z2
+	VPBROADCASTD     88(DI), Z3
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z2
+	VPDPBUSD.BCST    48(DI), Z16, Z3
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z2
+	VPDPBUSD.BCST    52(DI), Z17, Z3
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z2
+	VPDPBUSD.BCST    56(DI), Z16, Z3
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z2
+	VPDPBUSD.BCST    60(DI), Z17, Z3
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z22, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 80(DI), Z3, Z1
+	VPBROADCASTD     44(DI), Z2
+	VPBROADCASTD     92(DI), Z3
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z2
+	VPDPBUSD.BCST    64(DI), Z16, Z3
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z2
+	VPDPBUSD.BCST    68(DI), Z17, Z3
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z2
+	VPDPBUSD.BCST    72(DI), Z16, Z3
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z2
+	VPDPBUSD.BCST    76(DI), Z17, Z3
+	VCVTDQ2PS        Z2, Z2
+	VMULPS           Z18, Z2, Z2
+	VFMADD231PS.BCST 32(DI), Z2, Z0
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z18, Z3, Z3
+	VFMADD231PS.BCST 80(DI), Z3, Z1
+	ADDQ             $0x00000060, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx3AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx3AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z3
+	VPBROADCASTD     88(DI), Z4
+	VPBROADCASTD     136(DI), Z5
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z3
+	VPDPBUSD.BCST    48(DI), Z16, Z4
+	VPDPBUSD.BCST    96(DI), Z16, Z5
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z3
+	VPDPBUSD.BCST    52(DI), Z17, Z4
+	VPDPBUSD.BCST    100(DI), Z17, Z5
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z3
+	VPDPBUSD.BCST    56(DI), Z16, Z4
+	VPDPBUSD.BCST    104(DI), Z16, Z5
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z3
+	VPDPBUSD.BCST    60(DI), Z17, Z4
+	VPDPBUSD.BCST    108(DI), Z17, Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z22, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 80(DI), Z4, Z1
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 128(DI), Z5, Z2
+	VPBROADCASTD     44(DI), Z3
+	VPBROADCASTD     92(DI), Z4
+	VPBROADCASTD     140(DI), Z5
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z3
+	VPDPBUSD.BCST    64(DI), Z16, Z4
+	VPDPBUSD.BCST    112(DI), Z16, Z5
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z3
+	VPDPBUSD.BCST    68(DI), Z17, Z4
+	VPDPBUSD.BCST    116(DI), Z17, Z5
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z3
+	VPDPBUSD.BCST    72(DI), Z16, Z4
+	VPDPBUSD.BCST    120(DI), Z16, Z5
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z3
+	VPDPBUSD.BCST    76(DI), Z17, Z4
+	VPDPBUSD.BCST    124(DI), Z17, Z5
+	VCVTDQ2PS        Z3, Z3
+	VMULPS           Z18, Z3, Z3
+	VFMADD231PS.BCST 32(DI), Z3, Z0
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z18, Z4, Z4
+	VFMADD231PS.BCST 80(DI), Z4, Z1
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z18, Z5, Z5
+	VFMADD231PS.BCST 128(DI), Z5, Z2
+	ADDQ             $0x00000090, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx4AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx4AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z4
+	VPBROADCASTD     88(DI), Z5
+	VPBROADCASTD     136(DI), Z6
+	VPBROADCASTD     184(DI), Z7
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z4
+	VPDPBUSD.BCST    48(DI), Z16, Z5
+	VPDPBUSD.BCST    96(DI), Z16, Z6
+	VPDPBUSD.BCST    144(DI), Z16, Z7
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z4
+	VPDPBUSD.BCST    52(DI), Z17, Z5
+	VPDPBUSD.BCST    100(DI), Z17, Z6
+	VPDPBUSD.BCST    148(DI), Z17, Z7
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z4
+	VPDPBUSD.BCST    56(DI), Z16, Z5
+	VPDPBUSD.BCST    104(DI), Z16, Z6
+	VPDPBUSD.BCST    152(DI), Z16, Z7
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z4
+	VPDPBUSD.BCST    60(DI), Z17, Z5
+	VPDPBUSD.BCST    108(DI), Z17, Z6
+	VPDPBUSD.BCST    156(DI), Z17, Z7
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z22, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 80(DI), Z5, Z1
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 128(DI), Z6, Z2
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 176(DI), Z7, Z3
+	VPBROADCASTD     44(DI), Z4
+	VPBROADCASTD     92(DI), Z5
+	VPBROADCASTD     140(DI), Z6
+	VPBROADCASTD     188(DI), Z7
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z4
+	VPDPBUSD.BCST    64(DI), Z16, Z5
+	VPDPBUSD.BCST    112(DI), Z16, Z6
+	VPDPBUSD.BCST    160(DI), Z16, Z7
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z4
+	VPDPBUSD.BCST    68(DI), Z17, Z5
+	VPDPBUSD.BCST    116(DI), Z17, Z6
+	VPDPBUSD.BCST    164(DI), Z17, Z7
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z4
+	VPDPBUSD.BCST    72(DI), Z16, Z5
+	VPDPBUSD.BCST    120(DI), Z16, Z6
+	VPDPBUSD.BCST    168(DI), Z16, Z7
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z4
+	VPDPBUSD.BCST    76(DI), Z17, Z5
+	VPDPBUSD.BCST    124(DI), Z17, Z6
+	VPDPBUSD.BCST    172(DI), Z17, Z7
+	VCVTDQ2PS        Z4, Z4
+	VMULPS           Z18, Z4, Z4
+	VFMADD231PS.BCST 32(DI), Z4, Z0
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z18, Z5, Z5
+	VFMADD231PS.BCST 80(DI), Z5, Z1
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z18, Z6, Z6
+	VFMADD231PS.BCST 128(DI), Z6, Z2
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z18, Z7, Z7
+	VFMADD231PS.BCST 176(DI), Z7, Z3
+	ADDQ             $0x000000c0, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx5AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx5AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z5
+	VPBROADCASTD     88(DI), Z6
+	VPBROADCASTD     136(DI), Z7
+	VPBROADCASTD     184(DI), Z8
+	VPBROADCASTD     232(DI), Z9
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z5
+	VPDPBUSD.BCST    48(DI), Z16, Z6
+	VPDPBUSD.BCST    96(DI), Z16, Z7
+	VPDPBUSD.BCST    144(DI), Z16, Z8
+	VPDPBUSD.BCST    192(DI), Z16, Z9
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z5
+	VPDPBUSD.BCST    52(DI), Z17, Z6
+	VPDPBUSD.BCST    100(DI), Z17, Z7
+	VPDPBUSD.BCST    148(DI), Z17, Z8
+	VPDPBUSD.BCST    196(DI), Z17, Z9
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z5
+	VPDPBUSD.BCST    56(DI), Z16, Z6
+	VPDPBUSD.BCST    104(DI), Z16, Z7
+	VPDPBUSD.BCST    152(DI), Z16, Z8
+	VPDPBUSD.BCST    200(DI), Z16, Z9
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z5
+	VPDPBUSD.BCST    60(DI), Z17, Z6
+	VPDPBUSD.BCST    108(DI), Z17, Z7
+	VPDPBUSD.BCST    156(DI), Z17, Z8
+	VPDPBUSD.BCST    204(DI), Z17, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z22, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 80(DI), Z6, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 128(DI), Z7, Z2
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 176(DI), Z8, Z3
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 224(DI), Z9, Z4
+	VPBROADCASTD     44(DI), Z5
+	VPBROADCASTD     92(DI), Z6
+	VPBROADCASTD     140(DI), Z7
+	VPBROADCASTD     188(DI), Z8
+	VPBROADCASTD     236(DI), Z9
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z5
+	VPDPBUSD.BCST    64(DI), Z16, Z6
+	VPDPBUSD.BCST    112(DI), Z16, Z7
+	VPDPBUSD.BCST    160(DI), Z16, Z8
+	VPDPBUSD.BCST    208(DI), Z16, Z9
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z5
+	VPDPBUSD.BCST    68(DI), Z17, Z6
+	VPDPBUSD.BCST    116(DI), Z17, Z7
+	VPDPBUSD.BCST    164(DI), Z17, Z8
+	VPDPBUSD.BCST    212(DI), Z17, Z9
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z5
+	VPDPBUSD.BCST    72(DI), Z16, Z6
+	VPDPBUSD.BCST    120(DI), Z16, Z7
+	VPDPBUSD.BCST    168(DI), Z16, Z8
+	VPDPBUSD.BCST    216(DI), Z16, Z9
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z5
+	VPDPBUSD.BCST    76(DI), Z17, Z6
+	VPDPBUSD.BCST    124(DI), Z17, Z7
+	VPDPBUSD.BCST    172(DI), Z17, Z8
+	VPDPBUSD.BCST    220(DI), Z17, Z9
+	VCVTDQ2PS        Z5, Z5
+	VMULPS           Z18, Z5, Z5
+	VFMADD231PS.BCST 32(DI), Z5, Z0
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z18, Z6, Z6
+	VFMADD231PS.BCST 80(DI), Z6, Z1
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z18, Z7, Z7
+	VFMADD231PS.BCST 128(DI), Z7, Z2
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z18, Z8, Z8
+	VFMADD231PS.BCST 176(DI), Z8, Z3
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z18, Z9, Z9
+	VFMADD231PS.BCST 224(DI), Z9, Z4
+	ADDQ             $0x000000f0, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx6AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx6AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z6
+	VPBROADCASTD     88(DI), Z7
+	VPBROADCASTD     136(DI), Z8
+	VPBROADCASTD     184(DI), Z9
+	VPBROADCASTD     232(DI), Z10
+	VPBROADCASTD     280(DI), Z11
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z6
+	VPDPBUSD.BCST    48(DI), Z16, Z7
+	VPDPBUSD.BCST    96(DI), Z16, Z8
+	VPDPBUSD.BCST    144(DI), Z16, Z9
+	VPDPBUSD.BCST    192(DI), Z16, Z10
+	VPDPBUSD.BCST    240(DI), Z16, Z11
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z6
+	VPDPBUSD.BCST    52(DI), Z17, Z7
+	VPDPBUSD.BCST    100(DI), Z17, Z8
+	VPDPBUSD.BCST    148(DI), Z17, Z9
+	VPDPBUSD.BCST    196(DI), Z17, Z10
+	VPDPBUSD.BCST    244(DI), Z17, Z11
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z6
+	VPDPBUSD.BCST    56(DI), Z16, Z7
+	VPDPBUSD.BCST    104(DI), Z16, Z8
+	VPDPBUSD.BCST    152(DI), Z16, Z9
+	VPDPBUSD.BCST    200(DI), Z16, Z10
+	VPDPBUSD.BCST    248(DI), Z16, Z11
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z6
+	VPDPBUSD.BCST    60(DI), Z17, Z7
+	VPDPBUSD.BCST    108(DI), Z17, Z8
+	VPDPBUSD.BCST    156(DI), Z17, Z9
+	VPDPBUSD.BCST    204(DI), Z17, Z10
+	VPDPBUSD.BCST    252(DI), Z17, Z11
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z22, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z0
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 80(DI), Z7, Z1
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 128(DI), Z8, Z2
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 176(DI), Z9, Z3
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 224(DI), Z10, Z4
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 272(DI), Z11, Z5
+	VPBROADCASTD     44(DI), Z6
+	VPBROADCASTD     92(DI), Z7
+	VPBROADCASTD     140(DI), Z8
+	VPBROADCASTD     188(DI), Z9
+	VPBROADCASTD     236(DI), Z10
+	VPBROADCASTD     284(DI), Z11
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z6
+	VPDPBUSD.BCST    64(DI), Z16, Z7
+	VPDPBUSD.BCST    112(DI), Z16, Z8
+	VPDPBUSD.BCST    160(DI), Z16, Z9
+	VPDPBUSD.BCST    208(DI), Z16, Z10
+	VPDPBUSD.BCST    256(DI), Z16, Z11
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z6
+	VPDPBUSD.BCST    68(DI), Z17, Z7
+	VPDPBUSD.BCST    116(DI), Z17, Z8
+	VPDPBUSD.BCST    164(DI), Z17, Z9
+	VPDPBUSD.BCST    212(DI), Z17, Z10
+	VPDPBUSD.BCST    260(DI), Z17, Z11
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z6
+	VPDPBUSD.BCST    72(DI), Z16, Z7
+	VPDPBUSD.BCST    120(DI), Z16, Z8
+	VPDPBUSD.BCST    168(DI), Z16, Z9
+	VPDPBUSD.BCST    216(DI), Z16, Z10
+	VPDPBUSD.BCST    264(DI), Z16, Z11
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z6
+	VPDPBUSD.BCST    76(DI), Z17, Z7
+	VPDPBUSD.BCST    124(DI), Z17, Z8
+	VPDPBUSD.BCST    172(DI), Z17, Z9
+	VPDPBUSD.BCST    220(DI), Z17, Z10
+	VPDPBUSD.BCST    268(DI), Z17, Z11
+	VCVTDQ2PS        Z6, Z6
+	VMULPS           Z18, Z6, Z6
+	VFMADD231PS.BCST 32(DI), Z6, Z0
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z18, Z7, Z7
+	VFMADD231PS.BCST 80(DI), Z7, Z1
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z18, Z8, Z8
+	VFMADD231PS.BCST 128(DI), Z8, Z2
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z18, Z9, Z9
+	VFMADD231PS.BCST 176(DI), Z9, Z3
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z18, Z10, Z10
+	VFMADD231PS.BCST 224(DI), Z10, Z4
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z18, Z11, Z11
+	VFMADD231PS.BCST 272(DI), Z11, Z5
+	ADDQ             $0x00000120, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx7AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx7AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z7
+	VPBROADCASTD     88(DI), Z8
+	VPBROADCASTD     136(DI), Z9
+	VPBROADCASTD     184(DI), Z10
+	VPBROADCASTD     232(DI), Z11
+	VPBROADCASTD     280(DI), Z12
+	VPBROADCASTD     328(DI), Z13
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z7
+	VPDPBUSD.BCST    48(DI), Z16, Z8
+	VPDPBUSD.BCST    96(DI), Z16, Z9
+	VPDPBUSD.BCST    144(DI), Z16, Z10
+	VPDPBUSD.BCST    192(DI), Z16, Z11
+	VPDPBUSD.BCST    240(DI), Z16, Z12
+	VPDPBUSD.BCST    288(DI), Z16, Z13
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z7
+	VPDPBUSD.BCST    52(DI), Z17, Z8
+	VPDPBUSD.BCST    100(DI), Z17, Z9
+	VPDPBUSD.BCST    148(DI), Z17, Z10
+	VPDPBUSD.BCST    196(DI), Z17, Z11
+	VPDPBUSD.BCST    244(DI), Z17, Z12
+	VPDPBUSD.BCST    292(DI), Z17, Z13
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z7
+	VPDPBUSD.BCST    56(DI), Z16, Z8
+	VPDPBUSD.BCST    104(DI), Z16, Z9
+	VPDPBUSD.BCST    152(DI), Z16, Z10
+	VPDPBUSD.BCST    200(DI), Z16, Z11
+	VPDPBUSD.BCST    248(DI), Z16, Z12
+	VPDPBUSD.BCST    296(DI), Z16, Z13
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z7
+	VPDPBUSD.BCST    60(DI), Z17, Z8
+	VPDPBUSD.BCST    108(DI), Z17, Z9
+	VPDPBUSD.BCST    156(DI), Z17, Z10
+	VPDPBUSD.BCST    204(DI), Z17, Z11
+	VPDPBUSD.BCST    252(DI), Z17, Z12
+	VPDPBUSD.BCST    300(DI), Z17, Z13
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z22, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 80(DI), Z8, Z1
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 128(DI), Z9, Z2
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 176(DI), Z10, Z3
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 224(DI), Z11, Z4
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 272(DI), Z12, Z5
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 320(DI), Z13, Z6
+	VPBROADCASTD     44(DI), Z7
+	VPBROADCASTD     92(DI), Z8
+	VPBROADCASTD     140(DI), Z9
+	VPBROADCASTD     188(DI), Z10
+	VPBROADCASTD     236(DI), Z11
+	VPBROADCASTD     284(DI), Z12
+	VPBROADCASTD     332(DI), Z13
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z7
+	VPDPBUSD.BCST    64(DI), Z16, Z8
+	VPDPBUSD.BCST    112(DI), Z16, Z9
+	VPDPBUSD.BCST    160(DI), Z16, Z10
+	VPDPBUSD.BCST    208(DI), Z16, Z11
+	VPDPBUSD.BCST    256(DI), Z16, Z12
+	VPDPBUSD.BCST    304(DI), Z16, Z13
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z7
+	VPDPBUSD.BCST    68(DI), Z17, Z8
+	VPDPBUSD.BCST    116(DI), Z17, Z9
+	VPDPBUSD.BCST    164(DI), Z17, Z10
+	VPDPBUSD.BCST    212(DI), Z17, Z11
+	VPDPBUSD.BCST    260(DI), Z17, Z12
+	VPDPBUSD.BCST    308(DI), Z17, Z13
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z7
+	VPDPBUSD.BCST    72(DI), Z16, Z8
+	VPDPBUSD.BCST    120(DI), Z16, Z9
+	VPDPBUSD.BCST    168(DI), Z16, Z10
+	VPDPBUSD.BCST    216(DI), Z16, Z11
+	VPDPBUSD.BCST    264(DI), Z16, Z12
+	VPDPBUSD.BCST    312(DI), Z16, Z13
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z7
+	VPDPBUSD.BCST    76(DI), Z17, Z8
+	VPDPBUSD.BCST    124(DI), Z17, Z9
+	VPDPBUSD.BCST    172(DI), Z17, Z10
+	VPDPBUSD.BCST    220(DI), Z17, Z11
+	VPDPBUSD.BCST    268(DI), Z17, Z12
+	VPDPBUSD.BCST    316(DI), Z17, Z13
+	VCVTDQ2PS        Z7, Z7
+	VMULPS           Z18, Z7, Z7
+	VFMADD231PS.BCST 32(DI), Z7, Z0
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z18, Z8, Z8
+	VFMADD231PS.BCST 80(DI), Z8, Z1
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z18, Z9, Z9
+	VFMADD231PS.BCST 128(DI), Z9, Z2
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z18, Z10, Z10
+	VFMADD231PS.BCST 176(DI), Z10, Z3
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z18, Z11, Z11
+	VFMADD231PS.BCST 224(DI), Z11, Z4
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z18, Z12, Z12
+	VFMADD231PS.BCST 272(DI), Z12, Z5
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z18, Z13, Z13
+	VFMADD231PS.BCST 320(DI), Z13, Z6
+	ADDQ             $0x00000150, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET
+
+// func blocksQ6Kx8AVX512(c *float32, ldc int, x *byte, w *byte, scales *byte, supers *byte, groupBytes int, blocks int, n int, alpha float32, add bool)
+// Requires: AVX, AVX512BW, AVX512F, AVX512VNNI, BMI2, MMX+
+TEXT ·blocksQ6Kx8AVX512(SB), NOSPLIT, $0-77
+	MOVQ w+24(FP), R10
+	MOVQ scales+32(FP), R11
+	MOVQ supers+40(FP), R12
+
+group:
+	MOVQ   x+16(FP), DI
+	MOVQ   blocks+56(FP), CX
+	MOVQ   R10, SI
+	MOVQ   R11, DX
+	MOVQ   R12, R8
+	XORL   R9, R9
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+
+loop:
+	MOVQ             R9, AX
+	ANDQ             $-64, AX
+	ADDQ             $0x08, R9
+	VCVTPH2PS        (R8)(AX*1), Z16
+	VPMOVSXBD        (DX), Z22
+	VCVTDQ2PS        Z22, Z22
+	VMULPS           Z16, Z22, Z22
+	VPMOVSXBD        16(DX), Z18
+	VCVTDQ2PS        Z18, Z18
+	VMULPS           Z16, Z18, Z18
+	PREFETCHT0       4096(SI)
+	PREFETCHT0       4160(SI)
+	PREFETCHT0       4224(SI)
+	PREFETCHT0       4288(SI)
+	PREFETCHT0       4352(SI)
+	PREFETCHT0       4416(SI)
+	VPBROADCASTD     40(DI), Z8
+	VPBROADCASTD     88(DI), Z9
+	VPBROADCASTD     136(DI), Z10
+	VPBROADCASTD     184(DI), Z11
+	VPBROADCASTD     232(DI), Z12
+	VPBROADCASTD     280(DI), Z13
+	VPBROADCASTD     328(DI), Z14
+	VPBROADCASTD     376(DI), Z15
+	VMOVUPS          (SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          256(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    (DI), Z16, Z8
+	VPDPBUSD.BCST    48(DI), Z16, Z9
+	VPDPBUSD.BCST    96(DI), Z16, Z10
+	VPDPBUSD.BCST    144(DI), Z16, Z11
+	VPDPBUSD.BCST    192(DI), Z16, Z12
+	VPDPBUSD.BCST    240(DI), Z16, Z13
+	VPDPBUSD.BCST    288(DI), Z16, Z14
+	VPDPBUSD.BCST    336(DI), Z16, Z15
+	VMOVUPS          (SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    4(DI), Z17, Z8
+	VPDPBUSD.BCST    52(DI), Z17, Z9
+	VPDPBUSD.BCST    100(DI), Z17, Z10
+	VPDPBUSD.BCST    148(DI), Z17, Z11
+	VPDPBUSD.BCST    196(DI), Z17, Z12
+	VPDPBUSD.BCST    244(DI), Z17, Z13
+	VPDPBUSD.BCST    292(DI), Z17, Z14
+	VPDPBUSD.BCST    340(DI), Z17, Z15
+	VMOVUPS          64(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    8(DI), Z16, Z8
+	VPDPBUSD.BCST    56(DI), Z16, Z9
+	VPDPBUSD.BCST    104(DI), Z16, Z10
+	VPDPBUSD.BCST    152(DI), Z16, Z11
+	VPDPBUSD.BCST    200(DI), Z16, Z12
+	VPDPBUSD.BCST    248(DI), Z16, Z13
+	VPDPBUSD.BCST    296(DI), Z16, Z14
+	VPDPBUSD.BCST    344(DI), Z16, Z15
+	VMOVUPS          64(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    12(DI), Z17, Z8
+	VPDPBUSD.BCST    60(DI), Z17, Z9
+	VPDPBUSD.BCST    108(DI), Z17, Z10
+	VPDPBUSD.BCST    156(DI), Z17, Z11
+	VPDPBUSD.BCST    204(DI), Z17, Z12
+	VPDPBUSD.BCST    252(DI), Z17, Z13
+	VPDPBUSD.BCST    300(DI), Z17, Z14
+	VPDPBUSD.BCST    348(DI), Z17, Z15
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z22, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z22, Z9, Z9
+	VFMADD231PS.BCST 80(DI), Z9, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z22, Z10, Z10
+	VFMADD231PS.BCST 128(DI), Z10, Z2
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z22, Z11, Z11
+	VFMADD231PS.BCST 176(DI), Z11, Z3
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z22, Z12, Z12
+	VFMADD231PS.BCST 224(DI), Z12, Z4
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z22, Z13, Z13
+	VFMADD231PS.BCST 272(DI), Z13, Z5
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z22, Z14, Z14
+	VFMADD231PS.BCST 320(DI), Z14, Z6
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z22, Z15, Z15
+	VFMADD231PS.BCST 368(DI), Z15, Z7
+	VPBROADCASTD     44(DI), Z8
+	VPBROADCASTD     92(DI), Z9
+	VPBROADCASTD     140(DI), Z10
+	VPBROADCASTD     188(DI), Z11
+	VPBROADCASTD     236(DI), Z12
+	VPBROADCASTD     284(DI), Z13
+	VPBROADCASTD     332(DI), Z14
+	VPBROADCASTD     380(DI), Z15
+	VMOVUPS          128(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          320(SI), Z23
+	VPSLLW           $0x04, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    16(DI), Z16, Z8
+	VPDPBUSD.BCST    64(DI), Z16, Z9
+	VPDPBUSD.BCST    112(DI), Z16, Z10
+	VPDPBUSD.BCST    160(DI), Z16, Z11
+	VPDPBUSD.BCST    208(DI), Z16, Z12
+	VPDPBUSD.BCST    256(DI), Z16, Z13
+	VPDPBUSD.BCST    304(DI), Z16, Z14
+	VPDPBUSD.BCST    352(DI), Z16, Z15
+	VMOVUPS          128(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSLLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    20(DI), Z17, Z8
+	VPDPBUSD.BCST    68(DI), Z17, Z9
+	VPDPBUSD.BCST    116(DI), Z17, Z10
+	VPDPBUSD.BCST    164(DI), Z17, Z11
+	VPDPBUSD.BCST    212(DI), Z17, Z12
+	VPDPBUSD.BCST    260(DI), Z17, Z13
+	VPDPBUSD.BCST    308(DI), Z17, Z14
+	VPDPBUSD.BCST    356(DI), Z17, Z15
+	VMOVUPS          192(SI), Z16
+	VPANDD           nibblesAVX512<>+0(SB), Z16, Z16
+	VMOVUPS          Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z16
+	VPDPBUSD.BCST    24(DI), Z16, Z8
+	VPDPBUSD.BCST    72(DI), Z16, Z9
+	VPDPBUSD.BCST    120(DI), Z16, Z10
+	VPDPBUSD.BCST    168(DI), Z16, Z11
+	VPDPBUSD.BCST    216(DI), Z16, Z12
+	VPDPBUSD.BCST    264(DI), Z16, Z13
+	VPDPBUSD.BCST    312(DI), Z16, Z14
+	VPDPBUSD.BCST    360(DI), Z16, Z15
+	VMOVUPS          192(SI), Z17
+	VPSRLW           $0x04, Z17, Z17
+	VPANDD           nibblesAVX512<>+0(SB), Z17, Z17
+	VPSRLW           $0x02, Z23, Z20
+	VPTERNLOGD       $0xf8, bits6AVX512<>+0(SB), Z20, Z17
+	VPDPBUSD.BCST    28(DI), Z17, Z8
+	VPDPBUSD.BCST    76(DI), Z17, Z9
+	VPDPBUSD.BCST    124(DI), Z17, Z10
+	VPDPBUSD.BCST    172(DI), Z17, Z11
+	VPDPBUSD.BCST    220(DI), Z17, Z12
+	VPDPBUSD.BCST    268(DI), Z17, Z13
+	VPDPBUSD.BCST    316(DI), Z17, Z14
+	VPDPBUSD.BCST    364(DI), Z17, Z15
+	VCVTDQ2PS        Z8, Z8
+	VMULPS           Z18, Z8, Z8
+	VFMADD231PS.BCST 32(DI), Z8, Z0
+	VCVTDQ2PS        Z9, Z9
+	VMULPS           Z18, Z9, Z9
+	VFMADD231PS.BCST 80(DI), Z9, Z1
+	VCVTDQ2PS        Z10, Z10
+	VMULPS           Z18, Z10, Z10
+	VFMADD231PS.BCST 128(DI), Z10, Z2
+	VCVTDQ2PS        Z11, Z11
+	VMULPS           Z18, Z11, Z11
+	VFMADD231PS.BCST 176(DI), Z11, Z3
+	VCVTDQ2PS        Z12, Z12
+	VMULPS           Z18, Z12, Z12
+	VFMADD231PS.BCST 224(DI), Z12, Z4
+	VCVTDQ2PS        Z13, Z13
+	VMULPS           Z18, Z13, Z13
+	VFMADD231PS.BCST 272(DI), Z13, Z5
+	VCVTDQ2PS        Z14, Z14
+	VMULPS           Z18, Z14, Z14
+	VFMADD231PS.BCST 320(DI), Z14, Z6
+	VCVTDQ2PS        Z15, Z15
+	VMULPS           Z18, Z15, Z15
+	VFMADD231PS.BCST 368(DI), Z15, Z7
+	ADDQ             $0x00000180, DI
+	ADDQ             $0x00000180, SI
+	ADDQ             $0x20, DX
+	DECQ             CX
+	JNE              loop
+	MOVQ             c+0(FP), SI
+	MOVQ             ldc+8(FP), DX
+	SHLQ             $0x02, DX
+	MOVQ             n+64(FP), CX
+	VBROADCASTSS     alpha+72(FP), Z16
+	MOVBLZX          add+76(FP), DI
+	NEGL             DI
+	MOVL             $0xffffffff, AX
+	BZHIL            CX, AX, AX
+	KMOVW            AX, K1
+	ANDL             DI, AX
+	KMOVW            AX, K2
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z0
+	VMOVUPS          Z0, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z1
+	VMOVUPS          Z1, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z2
+	VMOVUPS          Z2, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z3
+	VMOVUPS          Z3, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z4
+	VMOVUPS          Z4, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z5
+	VMOVUPS          Z5, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z6
+	VMOVUPS          Z6, K1, (SI)
+	ADDQ             DX, SI
+	VMOVUPS.Z        (SI), K2, Z17
+	VFMADD213PS      Z17, Z16, Z7
+	VMOVUPS          Z7, K1, (SI)
+	ADDQ             DX, SI
+	MOVQ             groupBytes+48(FP), AX
+	ADDQ             AX, R10
+	ADDQ             AX, R11
+	ADDQ             AX, R12
+	ADDQ             $0x40, c+0(FP)
+	SUBQ             $0x10, n+64(FP)
+	JG               group
+	VZEROUPPER
+	RET

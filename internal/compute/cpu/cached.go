@@ -24,8 +24,3 @@ func (d *Device) AttentionCached(out, q compute.Mat, sequences []compute.CachedS
 		row += s.Rows
 	}
 }
-
-// MatVec is MatMul, for the time being.
-func (d *Device) MatVec(y, x compute.Mat, w *compute.Weight, alpha float32, add bool) {
-	d.MatMul(y, x, w, alpha, add)
-}

@@ -17,6 +17,7 @@ type Device struct {
 	workers []worker // one per thread
 	shared  buffers  // of the calling goroutine, read by all workers
 	team    team
+	vector  matVec // the call of MatVec that is going on
 }
 
 var _ compute.Device = (*Device)(nil)

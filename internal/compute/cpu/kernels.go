@@ -21,6 +21,15 @@ type kernels struct {
 	// w.Part does: the first begins at (row, col), each of the others below
 	// the one before it if down, and beside it if not.
 	convert func(dst []float32, w *compute.Weight, row, col int, down bool)
+	// dots multiplies rows of x by rows of weights: see dots.
+	dots func(p dots)
+	// blocks multiplies rounded rows of x, up to blockRows of them, by
+	// interleaved weights: see blockProduct. Results are the same bytes in
+	// every instruction set.
+	blocks    func(p blockProduct)
+	blockRows int
+	// round rounds whole blocks of x to 8 bits: see roundGo.
+	round func(dst []rounded, step int, x []float32, offset int32, split bool)
 	// dot returns Σ a·b of two slices of one length.
 	dot func(a, b []float32) float32
 	// maximum returns the largest value, −Inf of none; a NaN does not count.
@@ -61,6 +70,10 @@ func portable() kernels {
 		panel:         panelGo,
 		transpose:     transposeGo,
 		convert:       convertGo,
+		dots:          dotsGo,
+		blocks:        blocksGo,
+		blockRows:     maxBlockRows,
+		round:         roundGo,
 		dot:           dotGo,
 		maximum:       maximumGo,
 		exp:           expGo,

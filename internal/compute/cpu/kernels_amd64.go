@@ -72,6 +72,7 @@ func withAVX512() kernels {
 		peakAVX512(n)
 		return n * peakStrands * 2 * 16
 	}
+	addVectorAVX512(&k, cpuid.CPU.Supports(cpuid.AVX512VNNI))
 	return k
 }
 
@@ -113,5 +114,6 @@ func withAVX2() kernels {
 		peakAVX2(n)
 		return n * peakStrands * 2 * 8
 	}
+	addVectorAVX2(&k)
 	return k
 }

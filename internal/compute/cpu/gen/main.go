@@ -80,7 +80,10 @@ func generate(set isa) (map[string][]byte, error) {
 	a.exponentials()
 	a.adamW()
 	a.peak()
-	if !a.wide { // every processor has it
+	a.dots()
+	a.blocks()
+	if !a.wide { // these need no more
+		a.round()
 		a.pause()
 	}
 	file, err := a.Result()
