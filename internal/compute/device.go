@@ -38,6 +38,12 @@ type Device interface {
 	// RMSNormGrad sets dx (N,D), or adds to it when add, and adds to dgain (1,D) unless dgain.Array is nil.
 	RMSNormGrad(dx, dgain, dy, x, gain Mat, eps float32, add bool)
 
+	// LayerNorm sets row i of y (N,D) to (x_i − mean(x_i)) / sqrt(var(x_i) + eps) · gain (1,D) + bias (1,D).
+	LayerNorm(y, x, gain, bias Mat, eps float32)
+	// LayerNormGrad sets dx (N,D), or adds to it when add, and adds to dgain and
+	// dbias (1,D), each unless its Array is nil.
+	LayerNormGrad(dx, dgain, dbias, dy, x, gain Mat, eps float32, add bool)
+
 	// Rotate turns the heads of x (N, heads·E) in place by the angle of each
 	// row's position: pairs (j, j+E/2) as Hugging Face's Llama has them, E being
 	// twice the number of r's frequencies. positions (N) are not negative.
@@ -51,8 +57,10 @@ type Device interface {
 
 	// AttentionCached sets out (N,H·E) to causal attention of each sequence's
 	// newest rows over all its keys and values: q (N,H·E) has the rows of one
-	// sequence after those of another. A row's bytes depend neither on the other
-	// sequences nor on how its keys are cut into parts.
+	// sequence after those of another. A row's bytes follow from its query and
+	// from the keys and values that it sees alone: not from the other sequences,
+	// nor from how keys are cut into parts, nor from how many rows of its own
+	// sequence are computed in the same call. From and KeyOffset have no meaning here.
 	AttentionCached(out, q Mat, sequences []CachedSequence, a AttentionShape)
 
 	// GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).

@@ -116,19 +116,14 @@ func (d *Device) pack(x view, heads, headDim int, p purpose) []float32 {
 func (a *attention) forward(w *worker, out, logsumexp view, b queryBlock, head int) {
 	width := scoreWidth(b)
 	s := w.floats(scores, (b.to-b.from)*width)
-	inverse := w.floats(statistics, b.to-b.from)
+	stats := w.floats(statistics, 2*(b.to-b.from))
 	a.times(s, width, a.q, head, a.k, a.keys, b, a.Scale)
-	for i := b.from; i < b.to; i++ {
-		row := s[(i-b.from)*width:][:b.last-b.first]
-		seen := a.seen(row, b, i)
-		largest := a.kernels.maximum(seen)
-		sum := a.kernels.exp(seen, seen, largest)
-		inverse[i-b.from] = 1 / sum
-		logsumexp.row(i)[head] = largest + float32(math.Log(float64(sum)))
-	}
+	a.kernels.softmaxRows(s, width, b.last-b.first, a.seen(w, b), stats)
 	a.sum(out, head, s, width, b)
 	for i := b.from; i < b.to; i++ {
-		a.kernels.scale(out.row(i)[head*a.HeadDim:(head+1)*a.HeadDim], inverse[i-b.from])
+		largest, sum := stats[2*(i-b.from)], stats[2*(i-b.from)+1]
+		logsumexp.row(i)[head] = largest + float32(math.Log(float64(sum)))
+		a.kernels.scale(out.row(i)[head*a.HeadDim:(head+1)*a.HeadDim], 1/sum)
 	}
 }
 
@@ -136,12 +131,14 @@ func (a *attention) forward(w *worker, out, logsumexp view, b queryBlock, head i
 // multiple of 4096 bytes, where they would share cache sets.
 func scoreWidth(b queryBlock) int { return (b.last-b.first+15)/16*16 + 16 }
 
-// seen returns the part of row i's scores that it sees, after it has set the rest to 0.
-func (a *attention) seen(row []float32, b queryBlock, i int) []float32 {
-	from, to := int(a.From[i])-b.first, a.KeyOffset+i+1-b.first
-	clear(row[:from])
-	clear(row[to:])
-	return row[from:to]
+// seen returns what the rows of a block see of its keys.
+func (a *attention) seen(w *worker, b queryBlock) bounds {
+	rows := b.to - b.from
+	for i := range rows {
+		w.from[i] = a.From[b.from+i] - int32(b.first)
+		w.to[i] = int32(a.KeyOffset + b.from + i + 1 - b.first)
+	}
+	return bounds{w.from[:rows], w.to[:rows]}
 }
 
 // times sets s to alpha times the products of one head of x's rows b.from… with the

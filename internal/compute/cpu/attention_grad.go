@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"slices"
+
 	"github.com/retort-ml/retort/internal/compute"
 )
 
@@ -12,9 +14,8 @@ import (
 //	dQ = Scale·dS·K
 //	dK = Scale·dSᵀ·Q
 //
-// as in Dao et al. 2022, appendix B.4. A piece of work is a key/value head of a
-// span of rows that nobody outside sees: it alone writes its rows of dk and dv,
-// one block of queries after the other.
+// as in Dao et al. 2022, appendix B.4. A piece of work is a key/value head of
+// a gradPart, which alone writes its rows of dk and dv.
 func (d *Device) AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v compute.Mat, s compute.AttentionShape) {
 	a := newAttention("AttentionGrad", q, k, v, s)
 	g := attentionGrad{
@@ -37,12 +38,14 @@ func (d *Device) AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v compute
 	a.panels = (a.k.rows + panelWidth - 1) / panelWidth
 	a.keys = d.pack(a.k, a.KVHeads, a.HeadDim, keyPanels)
 	a.values = d.pack(a.v, a.KVHeads, a.HeadDim, valuePanels)
-	spans := a.spans()
-	d.parallelIf(a.work() > d.kernels.grain, len(spans)*s.KVHeads, func(w *worker, item int) {
-		group := item % s.KVHeads
-		for _, b := range spans[item/s.KVHeads] {
-			for head := group * s.Heads / s.KVHeads; head < (group+1)*s.Heads/s.KVHeads; head++ {
-				g.backward(w, b, head, group)
+	parts := g.parts(d)
+	d.parallelIf(a.work() > d.kernels.grain, len(parts)*s.KVHeads, func(w *worker, item int) {
+		g.partBackward(w, parts[item/s.KVHeads], item%s.KVHeads)
+	})
+	d.parallelIf(a.work() > d.kernels.grain, s.KVHeads*2, func(_ *worker, item int) {
+		for _, p := range parts {
+			if p.sums != nil {
+				g.addPart(p, item/2, item%2)
 			}
 		}
 	})
@@ -52,6 +55,102 @@ func (d *Device) AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v compute
 type attentionGrad struct {
 	*attention
 	dq, dk, dv, dout, out, logsumexp view
+}
+
+// gradPieces is how many pieces of work a gradient has at least, where it can:
+// enough for many threads, and the same for any number, as sums depend on it.
+const gradPieces = 12
+
+// gradPart is a part of a span, which is rows that nobody outside sees. Its
+// steps are the blocks of queries of the first query head of each group, then
+// those of the second: step i is block i mod len(blocks).
+type gradPart struct {
+	blocks      []queryBlock
+	from, to    int       // steps
+	first, keys int       // keys that its blocks see
+	sums        []float32 // of dk and dv, (G, 2, keys, E), added to the result at the end; nil for the result itself
+}
+
+// parts cuts the spans into parts of about equal work if they are few. All
+// parts of a span but the first have sums of their own.
+func (g *attentionGrad) parts(d *Device) []gradPart {
+	var parts []gradPart
+	spans := g.spans()
+	per := g.Heads / g.KVHeads
+	cuts := (gradPieces + len(spans)*g.KVHeads - 1) / max(1, len(spans)*g.KVHeads)
+	values := 0
+	for _, blocks := range spans {
+		steps := per * len(blocks)
+		work := 0
+		for _, b := range blocks {
+			work += per * (b.to - b.from) * (b.last - b.first)
+		}
+		first := slices.MinFunc(blocks, func(a, b queryBlock) int { return a.first - b.first }).first
+		p := gradPart{blocks: blocks, first: first, keys: blocks[len(blocks)-1].last - first}
+		done, cut := 0, 0
+		for i := range steps {
+			b := blocks[i%len(blocks)]
+			done += (b.to - b.from) * (b.last - b.first)
+			if i < steps-1 && done*cuts < work*(cut+1) {
+				continue
+			}
+			p.to = i + 1
+			parts = append(parts, p)
+			if p.from > 0 {
+				values += 2 * p.keys * g.dk.cols
+			}
+			p.from, cut = i+1, done*cuts/work
+		}
+	}
+	memory := d.shared.floats(gradSums, values)
+	for i := range parts {
+		if p := &parts[i]; p.from > 0 {
+			n := 2 * p.keys * g.dk.cols
+			p.sums, memory = memory[:n:n], memory[n:]
+		}
+	}
+	return parts
+}
+
+// sumsOf returns where a part sums dk and dv of a group: (keys,E) of sums.
+func (g *attentionGrad) sumsOf(p gradPart, group int) (dk, dv view) {
+	n := p.keys * g.HeadDim
+	dk = view{rows: p.keys, cols: g.HeadDim, stride: g.HeadDim}
+	dv = dk
+	sums := p.sums[2*group*n:]
+	dk.data, dv.data = sums[:n], sums[n:2*n]
+	return dk, dv
+}
+
+// partBackward does the steps of a part for one key/value head.
+func (g *attentionGrad) partBackward(w *worker, p gradPart, group int) {
+	dk, dv := g.dk.head(group, g.HeadDim), g.dv.head(group, g.HeadDim)
+	first := 0
+	if p.sums != nil {
+		dk, dv = g.sumsOf(p, group)
+		first = p.first
+		clear(dk.data)
+		clear(dv.data)
+	}
+	for i := p.from; i < p.to; i++ {
+		b, head := p.blocks[i%len(p.blocks)], group*g.Heads/g.KVHeads+i/len(p.blocks)
+		rows := b.first - first
+		g.backward(w, b, head, group, dk.rowsFrom(rows, rows+b.last-b.first), dv.rowsFrom(rows, rows+b.last-b.first))
+	}
+}
+
+// addPart adds what a part has summed of dk, or of dv, of a group.
+func (g *attentionGrad) addPart(p gradPart, group, which int) {
+	dk, dv := g.sumsOf(p, group)
+	sums, result := dk, g.dk
+	if which > 0 {
+		sums, result = dv, g.dv
+	}
+	result = result.head(group, g.HeadDim)
+	for i := range sums.rows {
+		row := result.row(p.first + i)
+		g.kernels.add(row, row, sums.row(i))
+	}
 }
 
 // spans cuts the blocks where no later row sees an earlier key.
@@ -68,22 +167,21 @@ func (a *attention) spans() [][]queryBlock {
 	return spans
 }
 
-// backward adds what one head of one block of queries gives.
-func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int) {
+// backward sets what one head of one block of queries gives of dq, and adds
+// what it gives of dk and dv (keys of the block,E).
+func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int, dk, dv view) {
 	width := scoreWidth(b)
-	p := w.floats(scores, (b.to-b.from)*width)
-	ds := w.floats(slopes, (b.to-b.from)*width)
+	keys, rows := b.last-b.first, b.to-b.from
+	p, ds := w.floats(scores, rows*width), w.floats(slopes, rows*width)
 	g.times(p, width, g.q, head, g.k, g.keys, b, g.Scale)
 	g.times(ds, width, g.dout, head, g.v, g.values, b, 1)
-	for i := b.from; i < b.to; i++ {
-		at := (i - b.from) * width
-		seen := g.seen(p[at:at+b.last-b.first], b, i)
-		g.kernels.exp(seen, seen, g.logsumexp.row(i)[head])
-		from, to := head*g.HeadDim, (head+1)*g.HeadDim
-		delta := g.kernels.dot(g.dout.row(i)[from:to], g.out.row(i)[from:to])
-		g.kernels.softmaxGrad(g.seen(ds[at:at+b.last-b.first], b, i), seen, delta, g.Scale)
+	stats := w.floats(statistics, 2*rows)
+	dout, out := g.dout.head(head, g.HeadDim), g.out.head(head, g.HeadDim)
+	for i := range rows {
+		stats[2*i] = g.logsumexp.row(b.from + i)[head]
+		stats[2*i+1] = g.kernels.dot(dout.row(b.from+i), out.row(b.from+i))
 	}
-	keys, rows := b.last-b.first, b.to-b.from
+	g.kernels.softmaxGradRows(p, ds, width, keys, g.seen(w, b), stats, g.Scale)
 	for col := 0; col < g.HeadDim; col += panelWidth {
 		n := min(panelWidth, g.HeadDim-col)
 		own, shared := head*g.HeadDim+col, group*g.HeadDim+col
@@ -94,13 +192,13 @@ func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int) {
 			m: rows, n: n, k: keys, alpha: 1,
 		})
 		g.kernels.panel(product{ // dK
-			c: g.dk.data[b.first*g.dk.stride+shared:], ldc: g.dk.stride,
+			c: dk.data[col:], ldc: dk.stride,
 			a: ds, rowStep: 1, step: width,
 			b: g.q.data[b.from*g.q.stride+own:], ldb: g.q.stride,
 			m: keys, n: n, k: rows, alpha: 1, add: true,
 		})
 		g.kernels.panel(product{ // dV
-			c: g.dv.data[b.first*g.dv.stride+shared:], ldc: g.dv.stride,
+			c: dv.data[col:], ldc: dv.stride,
 			a: p, rowStep: 1, step: width,
 			b: g.dout.data[b.from*g.dout.stride+own:], ldb: g.dout.stride,
 			m: keys, n: n, k: rows, alpha: 1, add: true,

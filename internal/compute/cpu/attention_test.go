@@ -231,3 +231,51 @@ func TestSpansShareNoKeys(t *testing.T) {
 		})
 	}
 }
+
+// Parts share the blocks of a span, and their sums hold all keys of theirs.
+func TestGradPartsDoEveryStepOnce(t *testing.T) {
+	for name, from := range map[string][]int32{
+		"one row": segments(1), "one long segment": segments(700), "window": window(500, 40),
+		"segments": segments(20, 300, 100, 13), "many": segments(slices.Repeat([]int{20}, 30)...),
+	} {
+		for _, heads := range [][2]int{{1, 1}, {9, 3}, {8, 1}, {16, 16}} {
+			n := len(from)
+			k := view{rows: n, cols: heads[1] * 8, stride: heads[1] * 8}
+			a := &attention{AttentionShape: compute.AttentionShape{From: from, Heads: heads[0], KVHeads: heads[1], HeadDim: 8}, k: k}
+			a.cut()
+			g := attentionGrad{attention: a, dk: k, dv: k}
+			steps, first := map[queryBlock]int{}, map[queryBlock]int{}
+			parts := g.parts(New(1))
+			for _, p := range parts {
+				if p.from >= p.to {
+					t.Errorf("%s: steps %d to %d", name, p.from, p.to)
+				}
+				for i := p.from; i < p.to; i++ {
+					b := p.blocks[i%len(p.blocks)]
+					steps[b]++
+					if b.first < p.first || b.last > p.first+p.keys {
+						t.Errorf("%s: block %v with sums of keys %d to %d", name, b, p.first, p.first+p.keys)
+					}
+				}
+				if p.sums == nil {
+					first[p.blocks[0]]++
+				} else if len(p.sums) != 2*p.keys*k.cols {
+					t.Errorf("%s: %d sums for %d rows", name, len(p.sums), p.keys)
+				}
+			}
+			for _, b := range a.blocks {
+				if steps[b] != heads[0]/heads[1] {
+					t.Errorf("%s, heads %v: block %v done %d times", name, heads, b, steps[b])
+				}
+			}
+			for b, n := range first {
+				if n != 1 {
+					t.Errorf("%s: %d parts add to the result itself from block %v on", name, n, b)
+				}
+			}
+			if pieces := len(parts) * heads[1]; 2*pieces < min(gradPieces, len(a.blocks)*heads[0]) {
+				t.Errorf("%s, heads %v: %d pieces of %d blocks", name, heads, pieces, len(a.blocks))
+			}
+		}
+	}
+}

@@ -124,20 +124,10 @@ func scaleAVX2(x *float32, n int, s float32)
 //go:noescape
 func normalizeAVX2(y *float32, x *float32, gain *float32, n int, r float32)
 
-// normalizeGradAVX2 adds r·gain·dy − x·back to dx.
+// addScaledAVX2 adds a·s to sum.
 //
 //go:noescape
-func normalizeGradAVX2(dx *float32, dy *float32, x *float32, gain *float32, n int, r float32, back float32)
-
-// addProductAVX2 adds a·b·s to sum.
-//
-//go:noescape
-func addProductAVX2(sum *float32, a *float32, b *float32, n int, s float32)
-
-// softmaxGradAVX2 sets ds to s·p·(ds − delta).
-//
-//go:noescape
-func softmaxGradAVX2(ds *float32, p *float32, n int, delta float32, s float32)
+func addScaledAVX2(sum *float32, a *float32, n int, s float32)
 
 // rotateAVX2 turns the pairs (a, b) by angles of these cosines and sign times these sines.
 //
@@ -168,6 +158,136 @@ func siluGradAVX2(dgate *float32, dup *float32, dout *float32, gate *float32, up
 //
 //go:noescape
 func adamWAVX2(param *float32, grad *float32, m *float32, v *float32, n int, gradScale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, keep float32, rate float32, root float32, eps float32)
+
+// score1AVX2 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 1, j < keys, a multiple of 8 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score1AVX2(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score2AVX2 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 2, j < keys, a multiple of 8 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score2AVX2(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score3AVX2 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 3, j < keys, a multiple of 8 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score3AVX2(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score4AVX2 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 4, j < keys, a multiple of 8 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score4AVX2(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// weigh1x2AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 1, i < keys, over 0, j < 16.
+//
+//go:noescape
+func weigh1x2AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh1x1AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 1, i < keys, over 0, j < n ≤ 8.
+//
+//go:noescape
+func weigh1x1AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh2x2AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 2, i < keys, over 0, j < 16.
+//
+//go:noescape
+func weigh2x2AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh2x1AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 2, i < keys, over 0, j < n ≤ 8.
+//
+//go:noescape
+func weigh2x1AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh3x2AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 3, i < keys, over 0, j < 16.
+//
+//go:noescape
+func weigh3x2AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh3x1AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 3, i < keys, over 0, j < n ≤ 8.
+//
+//go:noescape
+func weigh3x1AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh4x2AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 4, i < keys, over 0, j < 16.
+//
+//go:noescape
+func weigh4x2AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh4x1AVX2 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 4, i < keys, over 0, j < n ≤ 8.
+//
+//go:noescape
+func weigh4x1AVX2(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// softmaxRowsAVX2 replaces the values from[i] ≤ j < to[i] of row i by exp(x − largest) and the others up to width by 0; stats has the largest value and the sum of each row.
+//
+//go:noescape
+func softmaxRowsAVX2(x *float32, ld int, rows int, from *int32, to *int32, width int, stats *float32)
+
+// softmaxGradRowsAVX2 replaces the values from[i] ≤ j < to[i] of row i of p by exp(p − stats[2i]) and those of ds by scale·p·(ds − stats[2i+1]), and the others up to width by 0.
+//
+//go:noescape
+func softmaxGradRowsAVX2(p *float32, ds *float32, ld int, rows int, from *int32, to *int32, width int, stats *float32, scale float32)
+
+// deviationsAVX2 returns Σ (x − mean) and Σ (x − mean)².
+//
+//go:noescape
+func deviationsAVX2(x *float32, n int, mean float32) (sum float32, squares float32)
+
+// standardizeAVX2 sets y to (x − mean)·r·gain + bias.
+//
+//go:noescape
+func standardizeAVX2(y *float32, x *float32, gain *float32, bias *float32, n int, mean float32, r float32)
+
+// normSumsAVX2 returns Σ dy·gain and Σ dy·gain·(x − mean).
+//
+//go:noescape
+func normSumsAVX2(dy *float32, x *float32, gain *float32, n int, mean float32) (sum float32, product float32)
+
+// normGradAVX2 sets dx to r·gain·dy − (x − mean)·back − level.
+//
+//go:noescape
+func normGradAVX2(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, r float32, back float32, level float32)
+
+// normGradAddAVX2 adds r·gain·dy − (x − mean)·back − level to dx.
+//
+//go:noescape
+func normGradAddAVX2(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, r float32, back float32, level float32)
+
+// normGainAVX2 adds dy·(x − mean)·r to sum.
+//
+//go:noescape
+func normGainAVX2(sum *float32, dy *float32, x *float32, n int, mean float32, r float32)
+
+// geluAVX2 sets out to gelu(gate)·up.
+//
+//go:noescape
+func geluAVX2(out *float32, gate *float32, up *float32, n int)
+
+// geluGradAVX2 sets dup to dout·gelu(gate) and dgate to dout·up·gelu'(gate).
+//
+//go:noescape
+func geluGradAVX2(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
+
+// dropoutAVX2 sets y to x·factor or 0; n is a multiple of twice the lanes, over 0. state is that of the first four elements.
+//
+//go:noescape
+func dropoutAVX2(y *float32, x *float32, n int, state uint64, drop int32, factor float32)
+
+// subtractAVX2 takes s and then t away from x.
+//
+//go:noescape
+func subtractAVX2(x *float32, n int, s float32, t float32)
+
+// sumSquaresAVX2 returns Σ x², summed in float64.
+//
+//go:noescape
+func sumSquaresAVX2(x *float32, n int) float64
+
+// sumColumnsAVX2 adds Σ x[i·stride+j] over i < rows, over 0, to sums[j] for j < 32.
+//
+//go:noescape
+func sumColumnsAVX2(sums *float64, x *float32, stride int, rows int)
 
 // peakAVX2 does n rounds, over 0, of 12 operations of 8 multiplications and additions.
 //

@@ -219,20 +219,10 @@ func scaleAVX512(x *float32, n int, s float32)
 //go:noescape
 func normalizeAVX512(y *float32, x *float32, gain *float32, n int, r float32)
 
-// normalizeGradAVX512 adds r·gain·dy − x·back to dx.
+// addScaledAVX512 adds a·s to sum.
 //
 //go:noescape
-func normalizeGradAVX512(dx *float32, dy *float32, x *float32, gain *float32, n int, r float32, back float32)
-
-// addProductAVX512 adds a·b·s to sum.
-//
-//go:noescape
-func addProductAVX512(sum *float32, a *float32, b *float32, n int, s float32)
-
-// softmaxGradAVX512 sets ds to s·p·(ds − delta).
-//
-//go:noescape
-func softmaxGradAVX512(ds *float32, p *float32, n int, delta float32, s float32)
+func addScaledAVX512(sum *float32, a *float32, n int, s float32)
 
 // rotateAVX512 turns the pairs (a, b) by angles of these cosines and sign times these sines.
 //
@@ -263,6 +253,156 @@ func siluGradAVX512(dgate *float32, dup *float32, dout *float32, gate *float32, 
 //
 //go:noescape
 func adamWAVX512(param *float32, grad *float32, m *float32, v *float32, n int, gradScale float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, keep float32, rate float32, root float32, eps float32)
+
+// score1AVX512 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 1, j < keys, a multiple of 16 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score1AVX512(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score2AVX512 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 2, j < keys, a multiple of 16 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score2AVX512(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score3AVX512 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 3, j < keys, a multiple of 16 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score3AVX512(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// score4AVX512 sets s[h·lds+j] to scale·Σ q[h·ldq+c]·k[j·stride+c] for h < 4, j < keys, a multiple of 16 over 0, c < depth, a multiple of 4 over 0.
+//
+//go:noescape
+func score4AVX512(s *float32, lds int, q *float32, ldq int, k *float32, stride int, keys int, depth int, scale float32)
+
+// weigh1x4AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 1, i < keys, over 0, j < 64.
+//
+//go:noescape
+func weigh1x4AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh1x2AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 1, i < keys, over 0, j < 32.
+//
+//go:noescape
+func weigh1x2AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh1x1AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 1, i < keys, over 0, j < n ≤ 16.
+//
+//go:noescape
+func weigh1x1AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh2x4AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 2, i < keys, over 0, j < 64.
+//
+//go:noescape
+func weigh2x4AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh2x2AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 2, i < keys, over 0, j < 32.
+//
+//go:noescape
+func weigh2x2AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh2x1AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 2, i < keys, over 0, j < n ≤ 16.
+//
+//go:noescape
+func weigh2x1AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh3x4AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 3, i < keys, over 0, j < 64.
+//
+//go:noescape
+func weigh3x4AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh3x2AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 3, i < keys, over 0, j < 32.
+//
+//go:noescape
+func weigh3x2AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh3x1AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 3, i < keys, over 0, j < n ≤ 16.
+//
+//go:noescape
+func weigh3x1AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh4x4AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 4, i < keys, over 0, j < 64.
+//
+//go:noescape
+func weigh4x4AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh4x2AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 4, i < keys, over 0, j < 32.
+//
+//go:noescape
+func weigh4x2AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// weigh4x1AVX512 adds Σ p[h·ldp+i]·v[i·stride+j] to c[h·ldc+j] for h < 4, i < keys, over 0, j < n ≤ 16.
+//
+//go:noescape
+func weigh4x1AVX512(c *float32, ldc int, p *float32, ldp int, v *float32, stride int, keys int, n int)
+
+// softmaxRowsAVX512 replaces the values from[i] ≤ j < to[i] of row i by exp(x − largest) and the others up to width by 0; stats has the largest value and the sum of each row.
+//
+//go:noescape
+func softmaxRowsAVX512(x *float32, ld int, rows int, from *int32, to *int32, width int, stats *float32)
+
+// softmaxGradRowsAVX512 replaces the values from[i] ≤ j < to[i] of row i of p by exp(p − stats[2i]) and those of ds by scale·p·(ds − stats[2i+1]), and the others up to width by 0.
+//
+//go:noescape
+func softmaxGradRowsAVX512(p *float32, ds *float32, ld int, rows int, from *int32, to *int32, width int, stats *float32, scale float32)
+
+// deviationsAVX512 returns Σ (x − mean) and Σ (x − mean)².
+//
+//go:noescape
+func deviationsAVX512(x *float32, n int, mean float32) (sum float32, squares float32)
+
+// standardizeAVX512 sets y to (x − mean)·r·gain + bias.
+//
+//go:noescape
+func standardizeAVX512(y *float32, x *float32, gain *float32, bias *float32, n int, mean float32, r float32)
+
+// normSumsAVX512 returns Σ dy·gain and Σ dy·gain·(x − mean).
+//
+//go:noescape
+func normSumsAVX512(dy *float32, x *float32, gain *float32, n int, mean float32) (sum float32, product float32)
+
+// normGradAVX512 sets dx to r·gain·dy − (x − mean)·back − level.
+//
+//go:noescape
+func normGradAVX512(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, r float32, back float32, level float32)
+
+// normGradAddAVX512 adds r·gain·dy − (x − mean)·back − level to dx.
+//
+//go:noescape
+func normGradAddAVX512(dx *float32, dy *float32, x *float32, gain *float32, n int, mean float32, r float32, back float32, level float32)
+
+// normGainAVX512 adds dy·(x − mean)·r to sum.
+//
+//go:noescape
+func normGainAVX512(sum *float32, dy *float32, x *float32, n int, mean float32, r float32)
+
+// geluAVX512 sets out to gelu(gate)·up.
+//
+//go:noescape
+func geluAVX512(out *float32, gate *float32, up *float32, n int)
+
+// geluGradAVX512 sets dup to dout·gelu(gate) and dgate to dout·up·gelu'(gate).
+//
+//go:noescape
+func geluGradAVX512(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
+
+// dropoutAVX512 sets y to x·factor or 0; n is a multiple of twice the lanes, over 0. state is that of the first four elements.
+//
+//go:noescape
+func dropoutAVX512(y *float32, x *float32, n int, state uint64, drop int32, factor float32)
+
+// subtractAVX512 takes s and then t away from x.
+//
+//go:noescape
+func subtractAVX512(x *float32, n int, s float32, t float32)
+
+// sumSquaresAVX512 returns Σ x², summed in float64.
+//
+//go:noescape
+func sumSquaresAVX512(x *float32, n int) float64
+
+// sumColumnsAVX512 adds Σ x[i·stride+j] over i < rows, over 0, to sums[j] for j < 32.
+//
+//go:noescape
+func sumColumnsAVX512(sums *float64, x *float32, stride int, rows int)
 
 // peakAVX512 does n rounds, over 0, of 12 operations of 16 multiplications and additions.
 //

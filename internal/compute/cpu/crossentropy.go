@@ -46,9 +46,7 @@ func (d *Device) LogSoftmax(x compute.Mat) {
 			x := v.row(i)
 			largest := d.kernels.maximum(x)
 			rest := float32(math.Log(float64(d.kernels.exp(exps, x, largest))))
-			for j := range x {
-				x[j] = x[j] - largest - rest
-			}
+			d.kernels.subtract(x, largest, rest)
 		}
 	})
 }

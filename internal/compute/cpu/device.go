@@ -18,6 +18,7 @@ type Device struct {
 	shared  buffers  // of the calling goroutine, read by all workers
 	team    team
 	vector  matVec // the call of MatVec that is going on
+	cached  cached // the memory of AttentionCached
 }
 
 var _ compute.Device = (*Device)(nil)

@@ -21,27 +21,35 @@ func (d *Device) Dropout(y, x compute.Mat, p float32, key uint64) {
 	factor := 1 / (1 - p)
 	d.eachRows(vy.rows, vy.cols, func(from, to int) {
 		for i := from; i < to; i++ {
-			dropout(vy.row(i), vx.row(i), uint64(i)*uint64(vy.cols), start, drop, factor)
+			d.kernels.dropRow(vy.row(i), vx.row(i), uint64(i)*uint64(vy.cols), start, drop, factor)
 		}
 	})
 }
 
-// dropout does one row, whose first element has the index first.
-func dropout(y, x []float32, first, start uint64, drop int32, factor float32) {
+// dropRow does one row, whose first element has the index first.
+func (k kernels) dropRow(y, x []float32, first, start uint64, drop int32, factor float32) {
 	j := 0
 	for ; j < len(y) && (first+uint64(j))%4 != 0; j++ {
 		y[j] = keep(x[j], first+uint64(j), start, drop, factor)
 	}
+	k.dropout(y[j:], x[j:], start+((first+uint64(j))/4+1)*splitMixStep, drop, factor)
+}
+
+// dropoutGo is the portable dropout kernel.
+func dropoutGo(y, x []float32, state uint64, drop int32, factor float32) {
+	j := 0
 	for ; j+4 <= len(y); j += 4 {
-		bits := draw(start, (first+uint64(j))/4)
+		bits := mix(state)
+		state += splitMixStep
 		to, from := (*[4]float32)(y[j:]), (*[4]float32)(x[j:])
 		to[0] = masked(from[0]*factor, int32(bits&0xffff)-drop)
 		to[1] = masked(from[1]*factor, int32(bits>>16&0xffff)-drop)
 		to[2] = masked(from[2]*factor, int32(bits>>32&0xffff)-drop)
 		to[3] = masked(from[3]*factor, int32(bits>>48)-drop)
 	}
-	for ; j < len(y); j++ {
-		y[j] = keep(x[j], first+uint64(j), start, drop, factor)
+	for bits := mix(state); j < len(y); j++ {
+		y[j] = masked(x[j]*factor, int32(bits&0xffff)-drop)
+		bits >>= 16
 	}
 }
 
@@ -58,7 +66,10 @@ func masked(x float32, sign int32) float32 {
 }
 
 // draw is SplitMix64 (Steele, Lea, Flood 2014): its n-th output after start.
-func draw(start, n uint64) uint64 { return mix(start + (n+1)*0x9e3779b97f4a7c15) }
+func draw(start, n uint64) uint64 { return mix(start + (n+1)*splitMixStep) }
+
+// splitMixStep is how far apart the states of SplitMix64 are.
+const splitMixStep = 0x9e3779b97f4a7c15
 
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9

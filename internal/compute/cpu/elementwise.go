@@ -37,24 +37,14 @@ func (d *Device) SumRows(y, x compute.Mat) {
 	if vy.rows != 1 || vy.cols != vx.cols {
 		panic(fmt.Sprintf("cpu: SumRows: y %s, x %s", y, x))
 	}
-	d.eachColumns(vx.cols, func(from, to int) {
-		sums := [panelWidth]float64{}
-		for i := range vx.rows {
-			for j, v := range vx.row(i)[from:to] {
-				sums[j] += float64(v)
-			}
-		}
+	d.eachSpan(vx.cols, panelWidth, func(w *worker, from, to int) {
+		w.sums = [panelWidth]float64{}
+		d.kernels.sumColumns(&w.sums, vx.columns(from, to))
 		y := vy.row(0)[from:to]
 		for j := range y {
-			y[j] = float32(float64(y[j]) + sums[j])
+			y[j] = float32(float64(y[j]) + w.sums[j])
 		}
 	})
-}
-
-// eachColumns cuts columns into spans of at most panelWidth, each summed down
-// its rows by one thread.
-func (d *Device) eachColumns(cols int, body func(from, to int)) {
-	d.eachSpan(cols, panelWidth, func(_ *worker, from, to int) { body(from, to) })
 }
 
 // Scale multiplies x by s.
@@ -134,7 +124,7 @@ func (d *Device) SumSquares(x compute.Mat) float64 {
 	d.eachSpan(v.rows, span, func(_ *worker, from, to int) {
 		sum := 0.0
 		for i := from; i < to; i++ {
-			sum += sumSquares(v.row(i))
+			sum += d.kernels.sumSquares(v.row(i))
 		}
 		partial[from/span] = sum
 	})
@@ -143,20 +133,4 @@ func (d *Device) SumSquares(x compute.Mat) float64 {
 		total += sum
 	}
 	return total
-}
-
-// sumSquares sums in four strands, which the processor adds at the same time.
-func sumSquares(x []float32) float64 {
-	var s0, s1, s2, s3 float64
-	for len(x) >= 4 {
-		s0 += float64(x[0]) * float64(x[0])
-		s1 += float64(x[1]) * float64(x[1])
-		s2 += float64(x[2]) * float64(x[2])
-		s3 += float64(x[3]) * float64(x[3])
-		x = x[4:]
-	}
-	for _, v := range x {
-		s0 += float64(v) * float64(v)
-	}
-	return s0 + s1 + (s2 + s3)
 }

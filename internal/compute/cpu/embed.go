@@ -35,14 +35,11 @@ func (d *Device) EmbedGrad(dw, dy compute.Mat, ids []int32, factor float32) {
 	}
 	checkIDs("EmbedGrad", ids, w.rows)
 	// An id may come many times: threads share the columns, not the rows.
-	d.eachColumns(w.cols, func(from, to int) {
+	span := columnSpan(w.cols, 1, len(d.workers))
+	d.eachSpan(w.cols, span, func(_ *worker, from, to int) {
 		for i, id := range ids {
-			if id < 0 {
-				continue
-			}
-			sum := w.row(int(id))[from:to]
-			for j, v := range y.row(i)[from:to] {
-				sum[j] += factor * v
+			if id >= 0 {
+				d.kernels.addScaled(w.row(int(id))[from:to], y.row(i)[from:to], factor)
 			}
 		}
 	})

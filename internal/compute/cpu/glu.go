@@ -14,7 +14,7 @@ func (d *Device) GLU(out, gateUp compute.Mat, act compute.Activation) {
 			if act == compute.SiLU {
 				d.kernels.silu(v.row(i), gate.row(i), up.row(i))
 			} else {
-				gelu(v.row(i), gate.row(i), up.row(i))
+				d.kernels.gelu(v.row(i), gate.row(i), up.row(i))
 			}
 		}
 	})
@@ -29,7 +29,7 @@ func (d *Device) GLUGrad(dgateUp, dout, gateUp compute.Mat, act compute.Activati
 			if act == compute.SiLU {
 				d.kernels.siluGrad(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
 			} else {
-				geluGrad(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
+				d.kernels.geluGrad(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
 			}
 		}
 	})
@@ -69,13 +69,15 @@ const (
 	geluCube  = 0.044715
 )
 
-func gelu(out, gate, up []float32) {
+// geluGo is the portable gelu kernel.
+func geluGo(out, gate, up []float32) {
 	for j, x := range gate {
 		out[j] = x * geluSigmoid(x) * up[j]
 	}
 }
 
-func geluGrad(dgate, dup, dout, gate, up []float32) {
+// geluGradGo is the portable geluGrad kernel.
+func geluGradGo(dgate, dup, dout, gate, up []float32) {
 	for j, x := range gate {
 		s := geluSigmoid(x)
 		dup[j] = dout[j] * x * s

@@ -39,19 +39,23 @@ func withAVX512() kernels {
 		tile8x16AVX512, tile9x16AVX512, tile10x16AVX512, tile11x16AVX512, tile12x16AVX512, tile13x16AVX512, tile14x16AVX512,
 	}}
 	k := vectors{
-		dot:           dotAVX512,
-		maximum:       maximumAVX512,
-		exp:           expAVX512,
-		silu:          siluAVX512,
-		siluGrad:      siluGradAVX512,
-		add:           addAVX512,
-		scale:         scaleAVX512,
-		normalize:     normalizeAVX512,
-		normalizeGrad: normalizeGradAVX512,
-		addProduct:    addProductAVX512,
-		softmaxGrad:   softmaxGradAVX512,
-		rotate:        rotateAVX512,
-		adamW:         adamWAVX512,
+		dot:        dotAVX512,
+		maximum:    maximumAVX512,
+		exp:        expAVX512,
+		silu:       siluAVX512,
+		siluGrad:   siluGradAVX512,
+		gelu:       geluAVX512,
+		geluGrad:   geluGradAVX512,
+		add:        addAVX512,
+		scale:      scaleAVX512,
+		normalize:  normalizeAVX512,
+		addScaled:  addScaledAVX512,
+		rotate:     rotateAVX512,
+		dropout:    dropoutAVX512,
+		subtract:   subtractAVX512,
+		sumSquares: sumSquaresAVX512,
+		sumColumns: sumColumnsAVX512,
+		adamW:      adamWAVX512,
 	}.kernels()
 	k.name, k.grain = "avx512", 1<<18
 	k.panel = func(p product) {
@@ -68,6 +72,17 @@ func withAVX512() kernels {
 		f32: f32AVX512, f16: f16AVX512, bf16: bf16AVX512, q8: q8AVX512, q4: q4AVX512, q5: q5AVX512,
 		q4K: q4KAVX512, q6K: q6KAVX512, nf4: nf4AVX512,
 	}.convert
+	k.attendWith(attenders{
+		lanes: 16,
+		score: [4]scorer{score1AVX512, score2AVX512, score3AVX512, score4AVX512},
+		weigh: []weigher{
+			{64, [4]weigherCall{weigh1x4AVX512, weigh2x4AVX512, weigh3x4AVX512, weigh4x4AVX512}},
+			{32, [4]weigherCall{weigh1x2AVX512, weigh2x2AVX512, weigh3x2AVX512, weigh4x2AVX512}},
+			{16, [4]weigherCall{weigh1x1AVX512, weigh2x1AVX512, weigh3x1AVX512, weigh4x1AVX512}},
+		},
+	})
+	k.normWith(norms{deviationsAVX512, standardizeAVX512, normSumsAVX512, normGradAVX512, normGradAddAVX512, normGainAVX512})
+	k.softmaxWith(softmaxes{rows: softmaxRowsAVX512, grad: softmaxGradRowsAVX512})
 	k.peak = func(n int) int {
 		peakAVX512(n)
 		return n * peakStrands * 2 * 16
@@ -80,19 +95,23 @@ func withAVX2() kernels {
 	full := tiles{columns: 16, byRows: []tile{tile1x16AVX2, tile2x16AVX2, tile3x16AVX2, tile4x16AVX2, tile5x16AVX2, tile6x16AVX2}}
 	partial := tiles{columns: 16, byRows: []tile{tail1x16AVX2, tail2x16AVX2, tail3x16AVX2, tail4x16AVX2}}
 	k := vectors{
-		dot:           dotAVX2,
-		maximum:       maximumAVX2,
-		exp:           expAVX2,
-		silu:          siluAVX2,
-		siluGrad:      siluGradAVX2,
-		add:           addAVX2,
-		scale:         scaleAVX2,
-		normalize:     normalizeAVX2,
-		normalizeGrad: normalizeGradAVX2,
-		addProduct:    addProductAVX2,
-		softmaxGrad:   softmaxGradAVX2,
-		rotate:        rotateAVX2,
-		adamW:         adamWAVX2,
+		dot:        dotAVX2,
+		maximum:    maximumAVX2,
+		exp:        expAVX2,
+		silu:       siluAVX2,
+		siluGrad:   siluGradAVX2,
+		gelu:       geluAVX2,
+		geluGrad:   geluGradAVX2,
+		add:        addAVX2,
+		scale:      scaleAVX2,
+		normalize:  normalizeAVX2,
+		addScaled:  addScaledAVX2,
+		rotate:     rotateAVX2,
+		dropout:    dropoutAVX2,
+		subtract:   subtractAVX2,
+		sumSquares: sumSquaresAVX2,
+		sumColumns: sumColumnsAVX2,
+		adamW:      adamWAVX2,
 	}.kernels()
 	k.name, k.grain = "avx2", 1<<17
 	k.panel = func(p product) {
@@ -110,6 +129,16 @@ func withAVX2() kernels {
 		f32: f32AVX2, f16: f16AVX2, bf16: bf16AVX2, q8: q8AVX2, q4: q4AVX2, q5: q5AVX2,
 		q4K: q4KAVX2, q6K: q6KAVX2, nf4: nf4AVX2,
 	}.convert
+	k.attendWith(attenders{
+		lanes: 8,
+		score: [4]scorer{score1AVX2, score2AVX2, score3AVX2, score4AVX2},
+		weigh: []weigher{
+			{16, [4]weigherCall{weigh1x2AVX2, weigh2x2AVX2, weigh3x2AVX2, weigh4x2AVX2}},
+			{8, [4]weigherCall{weigh1x1AVX2, weigh2x1AVX2, weigh3x1AVX2, weigh4x1AVX2}},
+		},
+	})
+	k.normWith(norms{deviationsAVX2, standardizeAVX2, normSumsAVX2, normGradAVX2, normGradAddAVX2, normGainAVX2})
+	k.softmaxWith(softmaxes{rows: softmaxRowsAVX2, grad: softmaxGradRowsAVX2})
 	k.peak = func(n int) int {
 		peakAVX2(n)
 		return n * peakStrands * 2 * 8

@@ -99,7 +99,7 @@ func BenchmarkAttention(b *testing.B) {
 func BenchmarkRows(b *testing.B) {
 	const rows, cols = 512, 576
 	r := random()
-	x, y, z, gain := randomMat(r, rows, cols), randomMat(r, rows, cols), randomMat(r, rows, cols), randomMat(r, 1, cols)
+	x, y, z, gain, dgain := randomMat(r, rows, cols), randomMat(r, rows, cols), randomMat(r, rows, cols), randomMat(r, 1, cols), randomMat(r, 1, cols)
 	gateUp, dgateUp := randomMat(r, rows, 2*cols), randomMat(r, rows, 2*cols)
 	positions, targets, weights, losses := make([]int32, rows), make([]int32, rows), make([]float32, rows), make([]float64, rows)
 	rotation := compute.NewRotation(make([]float64, 32))
@@ -113,6 +113,16 @@ func BenchmarkRows(b *testing.B) {
 		{"Rotate", func(d *Device) { d.Rotate(x, 64, positions, rotation, false) }},
 		{"GLU", func(d *Device) { d.GLU(y, gateUp, compute.SiLU) }},
 		{"GLUGrad", func(d *Device) { d.GLUGrad(dgateUp, y, gateUp, compute.SiLU) }},
+		{"RMSNormGrad with gain", func(d *Device) { d.RMSNormGrad(y, dgain, z, x, gain, 1e-5, true) }},
+		{"LayerNorm", func(d *Device) { d.LayerNorm(y, x, gain, gain, 1e-5) }},
+		{"LayerNormGrad", func(d *Device) { d.LayerNormGrad(y, dgain, dgain, z, x, gain, 1e-5, false) }},
+		{"GELU", func(d *Device) { d.GLU(y, gateUp, compute.GELUTanh) }},
+		{"GELUGrad", func(d *Device) { d.GLUGrad(dgateUp, y, gateUp, compute.GELUTanh) }},
+		{"Dropout", func(d *Device) { d.Dropout(y, x, 0.1, 5) }},
+		{"SumRows", func(d *Device) { d.SumRows(dgain, x) }},
+		{"SumSquares", func(d *Device) { d.SumSquares(x) }},
+		{"EmbedGrad", func(d *Device) { d.EmbedGrad(y, x, targets, 1) }},
+		{"LogSoftmax", func(d *Device) { d.LogSoftmax(y) }},
 		{"CrossEntropy", func(d *Device) { d.CrossEntropy(y, targets, weights, losses) }},
 		{"AdamW", func(d *Device) { d.AdamW(x, y, z, z, compute.AdamW{Step: 1, Eps: 1e-8, Beta1: 0.9, Beta2: 0.999}) }},
 	} {

@@ -32,8 +32,7 @@ func (d *Device) RMSNormGrad(dx, dgain, dy, x, gain compute.Mat, eps float32, ad
 	if dgain.Array != nil {
 		sums = make([][]float32, (vx.rows+gainRows-1)/gainRows)
 	}
-	d.eachSpan(vx.rows, gainRows, func(w *worker, from, to int) {
-		product := w.floats(scores, vx.cols)
+	d.eachSpan(vx.rows, gainRows, func(_ *worker, from, to int) {
 		var sum []float32
 		if sums != nil {
 			sum = make([]float32, vx.cols)
@@ -41,15 +40,11 @@ func (d *Device) RMSNormGrad(dx, dgain, dy, x, gain compute.Mat, eps float32, ad
 		}
 		for i := from; i < to; i++ {
 			r := d.kernels.inverseRMS(vx.row(i), eps)
-			clear(product)
-			d.kernels.addProduct(product, vdy.row(i), g, 1)
-			back := float64(d.kernels.dot(product, vx.row(i))) * r * r * r / float64(vx.cols)
-			if !add {
-				clear(vdx.row(i))
-			}
-			d.kernels.normalizeGrad(vdx.row(i), vdy.row(i), vx.row(i), g, float32(r), float32(back))
+			_, product := d.kernels.normSums(vdy.row(i), vx.row(i), g, 0)
+			back := float64(product) * r * r * r / float64(vx.cols)
+			d.kernels.normGrad(vdx.row(i), vdy.row(i), vx.row(i), g, normSlope{r: float32(r), back: float32(back)}, add)
 			if sum != nil {
-				d.kernels.addProduct(sum, vdy.row(i), vx.row(i), float32(r))
+				d.kernels.normGain(sum, vdy.row(i), vx.row(i), 0, float32(r))
 			}
 		}
 	})
@@ -78,7 +73,7 @@ func addSums(total []float32, sums [][]float32) {
 func (k kernels) inverseRMS(x []float32, eps float32) float64 {
 	sum := float64(k.dot(x, x))
 	if !(sum > 1e-20 && sum < 1e38) {
-		sum = sumSquares(x)
+		sum = sumSquaresGo(x)
 	}
 	return 1 / math.Sqrt(sum/float64(len(x))+float64(eps))
 }

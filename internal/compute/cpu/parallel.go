@@ -7,6 +7,8 @@ const chunkValues = 4096
 // worker is what one thread of a device owns.
 type worker struct {
 	buffers
+	from, to [blockRows]int32 // of bounds
+	sums     [panelWidth]float64
 }
 
 // buffers is scratch memory by purpose, kept from call to call.
@@ -25,6 +27,8 @@ const (
 	keyPanels                  // all keys of an attention, packed
 	valuePanels                // and its values
 	statistics                 // a number or two for every row
+	partial                    // sums over a part of the keys
+	gradSums                   // of keys and values, of parts of the queries
 	purposes
 )
 

@@ -51,6 +51,27 @@ func (a *assembler) power(x, n, t, limit reg.Register) {
 	a.VMOVAPS(t, x)
 }
 
+// powerOrZero replaces x by e^x, 0 under e^−69 and in lanes that are not
+// masked, using n, t and keep.
+func (a *assembler) powerOrZero(x, n, t, keep, limit reg.Register, masked bool) {
+	if a.wide {
+		if masked {
+			a.VCMPPS(U8(notLess), a.constant["minExponent"], x, reg.K1, reg.K2)
+		} else {
+			a.VCMPPS(U8(notLess), a.constant["minExponent"], x, reg.K2)
+		}
+		a.power(x, n, t, limit)
+		a.VMOVAPS_Z(x, reg.K2, x)
+		return
+	}
+	a.VCMPPS(U8(notLess), a.constant["minExponent"], x, keep)
+	if masked {
+		a.VANDPS(a.vector(15), keep, keep)
+	}
+	a.power(x, n, t, limit)
+	a.VANDPS(keep, x, x)
+}
+
 func (a *assembler) exp() {
 	a.function("exp", "func(dst *float32, x *float32, n int, shift float32) float32",
 		"sets dst to exp(x − shift), 0 under exp(−69), and returns the sum.")
@@ -62,22 +83,7 @@ func (a *assembler) exp() {
 	a.elementwise([]string{"dst", "x"}, func(masked bool) {
 		a.read(at(1), x, masked)
 		a.VSUBPS(shift, x, x)
-		if a.wide {
-			if masked {
-				a.VCMPPS(U8(notLess), a.constant["minExponent"], x, reg.K1, reg.K2)
-			} else {
-				a.VCMPPS(U8(notLess), a.constant["minExponent"], x, reg.K2)
-			}
-			a.power(x, n, t, limit)
-			a.VMOVAPS_Z(x, reg.K2, x)
-		} else {
-			a.VCMPPS(U8(notLess), a.constant["minExponent"], x, keep)
-			if masked {
-				a.VANDPS(a.vector(15), keep, keep)
-			}
-			a.power(x, n, t, limit)
-			a.VANDPS(keep, x, x)
-		}
+		a.powerOrZero(x, n, t, keep, limit, masked)
 		a.VADDPS(x, sum, sum)
 		a.write(x, at(0), masked)
 	})
@@ -86,6 +92,12 @@ func (a *assembler) exp() {
 
 // reduce returns all lanes of v, joined by op.
 func (a *assembler) reduce(v reg.Register, op func(x, y reg.Register)) {
+	a.fold(v, op)
+	a.returnFloat(asX(v))
+}
+
+// fold joins all lanes of v into its first one, using vector 7.
+func (a *assembler) fold(v reg.Register, op func(x, y reg.Register)) {
 	y := a.vector(7).(interface {
 		AsX() reg.Register
 		AsY() reg.Register
@@ -104,7 +116,20 @@ func (a *assembler) reduce(v reg.Register, op func(x, y reg.Register)) {
 		a.VPERMILPS(U8(order), w.AsX(), y.AsX())
 		op(y.AsX(), w.AsX())
 	}
-	a.returnFloat(w.AsX())
+}
+
+// readOr loads a vector, with what other has in lanes that are not masked.
+func (a *assembler) readOr(m Mem, v, other reg.Register, masked bool) {
+	switch {
+	case !masked:
+		a.VMOVUPS(m, v)
+	case a.wide:
+		a.VMOVUPS(other, v)
+		a.VMOVUPS(m, reg.K1, v)
+	default:
+		a.VMASKMOVPS(m, a.vector(15), v)
+		a.VBLENDVPS(a.vector(15), v, other, v)
+	}
 }
 
 func (a *assembler) maximum() {
@@ -113,16 +138,7 @@ func (a *assembler) maximum() {
 	a.VMOVUPS(a.constant["minusInf"], largest)
 	a.VMOVUPS(largest, least)
 	a.elementwise([]string{"x"}, func(masked bool) {
-		switch {
-		case !masked:
-			a.VMOVUPS(at(0), x)
-		case a.wide:
-			a.VMOVUPS(least, x)
-			a.VMOVUPS(at(0), reg.K1, x)
-		default:
-			a.VMASKMOVPS(at(0), a.vector(15), x)
-			a.VBLENDVPS(a.vector(15), x, least, x)
-		}
+		a.readOr(at(0), x, least, masked)
 		a.VMAXPS(largest, x, largest) // the first operand if one is a NaN
 	})
 	a.reduce(largest, func(x, y reg.Register) { a.VMAXPS(x, y, y) })

@@ -60,6 +60,8 @@ func (a *assembler) constants() {
 		// Cephes' expf; see exp.go of package cpu.
 		{"exp0", 1.9875691500e-4}, {"exp1", 1.3981999507e-3}, {"exp2", 8.3334519073e-3},
 		{"exp3", 4.1665795894e-2}, {"exp4", 1.6666665459e-1}, {"exp5", 5.0000001201e-1},
+		// 2·sqrt(2/π), that times 0.044715, three times that, and an x² far out.
+		{"geluSlope1", 1.5957691216057308}, {"geluCube", 0.07135481282702305}, {"geluSlope3", 0.21406443848106915}, {"geluFar", 1e6},
 	} {
 		a.constant[c.name] = a.data(c.name, a.lanes, func(int) Constant { return U32(math.Float32bits(c.value)) })
 	}
@@ -67,6 +69,7 @@ func (a *assembler) constants() {
 	a.constant["fifteen"] = a.data("fifteen", a.lanes, func(int) Constant { return U32(15) })
 	a.constant["eight"] = a.data("eight", a.lanes, func(int) Constant { return U32(8) })
 	a.constant["sign"] = a.data("sign", a.lanes, func(int) Constant { return U32(1 << 31) })
+	a.splitMix()
 	if !a.wide {
 		a.ones = a.data("ones", 32, func(i int) Constant {
 			if i < 16 {
@@ -74,6 +77,24 @@ func (a *assembler) constants() {
 			}
 			return U32(0)
 		})
+	}
+}
+
+// splitMix writes the numbers of SplitMix64: its step times 0, 1, 2 …, its
+// step of a whole vector, and its factors and their upper halves.
+func (a *assembler) splitMix() {
+	gamma := uint64(0x9e3779b97f4a7c15)
+	wide := func(name string, value func(i int) uint64) {
+		a.constant[name] = a.data(name, a.lanes, func(i int) Constant { return U32(value(i/2) >> (32 * (i % 2))) })
+	}
+	wide("gammas", func(i int) uint64 { return uint64(i) * gamma })
+	wide("gammaStep", func(int) uint64 { return uint64(a.lanes/2) * gamma })
+	for i, factor := range []uint64{0xbf58476d1ce4e5b9, 0x94d049bb133111eb} {
+		name := []string{"mix1", "mix2"}[i]
+		wide(name, func(int) uint64 { return factor })
+		if !a.wide {
+			wide(name+"High", func(int) uint64 { return factor >> 32 })
+		}
 	}
 }
 

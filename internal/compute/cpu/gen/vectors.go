@@ -38,46 +38,16 @@ func (a *assembler) vectors() {
 	})
 	a.end()
 
-	a.function("normalizeGrad", "func(dx *float32, dy *float32, x *float32, gain *float32, n int, r float32, back float32)",
-		"adds r·gain·dy − x·back to dx.")
-	a.spread("r", p)
-	a.spread("back", q)
-	a.elementwise([]string{"dx", "dy", "x", "gain"}, func(masked bool) {
-		a.read(at(0), t, masked)
-		a.read(at(1), y, masked)
-		a.read(at(2), x, masked)
-		a.read(at(3), z, masked)
-		a.VMULPS(p, z, z)
-		a.VFNMADD231PS(q, x, t)
-		a.VFMADD231PS(y, z, t)
-		a.write(t, at(0), masked)
-	})
-	a.end()
-
-	a.function("addProduct", "func(sum *float32, a *float32, b *float32, n int, s float32)", "adds a·b·s to sum.")
+	a.function("addScaled", "func(sum *float32, a *float32, n int, s float32)", "adds a·s to sum.")
 	a.spread("s", p)
-	a.elementwise([]string{"sum", "a", "b"}, func(masked bool) {
+	a.elementwise([]string{"sum", "a"}, func(masked bool) {
 		a.read(at(0), t, masked)
 		a.read(at(1), x, masked)
-		a.read(at(2), y, masked)
-		a.VMULPS(p, y, y)
-		a.VFMADD231PS(x, y, t)
+		a.VFMADD231PS(x, p, t)
 		a.write(t, at(0), masked)
 	})
 	a.end()
 
-	a.function("softmaxGrad", "func(ds *float32, p *float32, n int, delta float32, s float32)", "sets ds to s·p·(ds − delta).")
-	a.spread("delta", p)
-	a.spread("s", q)
-	a.elementwise([]string{"ds", "p"}, func(masked bool) {
-		a.read(at(0), x, masked)
-		a.read(at(1), y, masked)
-		a.VSUBPS(p, x, x)
-		a.VMULPS(q, y, y)
-		a.VMULPS(y, x, x)
-		a.write(x, at(0), masked)
-	})
-	a.end()
 	a.rotate(x, y, z, t, p, q)
 }
 
