@@ -18,6 +18,9 @@ type Device interface {
 	MatMul(y, x Mat, w *Weight, alpha float32, add bool)
 	// MatMulGrad sets dx (N,In) to alpha·dy·w, or adds it when add: dy (N,Out).
 	MatMulGrad(dx, dy Mat, w *Weight, alpha float32, add bool)
+	// MatMulSums does products that belong together: each sets its Y to the sum
+	// of its terms, or adds that. No Y may overlap another or an X.
+	MatMulSums(products []Product)
 	// MatMulOuter sets dw (Out,In) to alpha·dyᵀ·x, or adds it when add: dy (N,Out), x (N,In).
 	MatMulOuter(dw, dy, x Mat, alpha float32, add bool)
 
@@ -102,6 +105,22 @@ type Device interface {
 	SumSquares(x Mat) float64
 	// AdamW does one update of param from grad with moments m and v, all of one shape.
 	AdamW(param, grad, m, v Mat, o AdamW)
+}
+
+// Product is a sum of matrix products: Y (N,C) is set to it, or it is added.
+type Product struct {
+	Y     Mat
+	Add   bool
+	Terms []Term
+}
+
+// Term is Alpha·X·Wᵀ for X (N,In) and W (C,In), as MatMul computes it, or, if
+// Grad, Alpha·X·W for X (N,Out) and W (Out,C), as MatMulGrad does.
+type Term struct {
+	X     Mat
+	W     *Weight
+	Alpha float32
+	Grad  bool
 }
 
 // AttentionShape says which rows see which. Row i sees the rows j ≤ i of

@@ -54,17 +54,27 @@ func (m Mat) ColRange(from, to int) Mat {
 func (m Mat) String() string { return fmt.Sprintf("(%d, %d)", m.Rows, m.Cols) }
 
 // Stride is the distance of rows of cols values in arrays that products read
-// and write often. Wide rows begin at cache lines, and never a large power of
-// two apart: the rows that are multiplied together would share the few places
-// that a cache has for such addresses.
+// and write often. Wide rows begin at cache lines, and not nearly a multiple of
+// 4096 bytes apart: products read a dozen rows side by side, and reads whose
+// addresses differ little but for such multiples hinder each other (with rows
+// of 12288 values, 180 GFLOP/s up to 8 lines from a multiple, 310 from 13 on).
 func Stride(cols int) int {
-	const line = 16 // values
+	const (
+		line  = 16 // values
+		page  = 64 // lines
+		least = 13 // lines between a distance and a multiple of a page
+		most  = 57
+		good  = 15
+	)
 	if cols <= 4*line {
 		return cols
 	}
 	lines := (cols + line - 1) / line
-	if lines%8 == 0 {
-		lines++
+	switch rest := lines % page; {
+	case rest > most:
+		lines += page - rest + good
+	case rest < least && lines >= page:
+		lines += good - rest
 	}
 	return lines * line
 }

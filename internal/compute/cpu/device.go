@@ -17,6 +17,7 @@ type Device struct {
 	workers []worker // one per thread
 	shared  buffers  // of the calling goroutine, read by all workers
 	team    team
+	sums    sums   // the products that are going on
 	vector  matVec // the call of MatVec that is going on
 	cached  cached // the memory of AttentionCached
 }
@@ -97,6 +98,13 @@ func (v view) row(i int) []float32 {
 	}
 	o := i * v.stride
 	return v.data[o : o+v.cols : o+v.cols]
+}
+
+// clear sets the view to zeros.
+func (v view) clear() {
+	for i := range v.rows {
+		clear(v.row(i))
+	}
 }
 
 // columns returns the view of columns from ≤ j < to.

@@ -25,7 +25,9 @@ func (d *Device) MatMulOuter(dw, dy, x compute.Mat, alpha float32, add bool) {
 		return
 	}
 	if a.rows == 0 {
-		d.scaleTo(c, add)
+		if !add {
+			c.clear()
+		}
 		return
 	}
 	spans := (c.rows + outerRows - 1) / outerRows
