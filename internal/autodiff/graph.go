@@ -65,6 +65,7 @@ type Graph struct {
 	in        *Inputs
 	plan      *plan
 	temps     map[string]*tensor.Dense
+	sums      Sums
 	lossSum   float64
 	lossValue *gorgonia.F32
 	runErr    error // of the operation that ended the run

@@ -5,7 +5,6 @@ import (
 
 	"github.com/retort-ml/retort/internal/compute"
 
-	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 )
 
@@ -85,166 +84,124 @@ func (l *Linear) trains() bool {
 	return false
 }
 
+// rank is the sum of the ranks of the parts' updates.
+func (l *Linear) rank() int {
+	n := 0
+	for _, p := range l.Parts {
+		if p.LoRA != nil {
+			n += p.LoRA.A.Value.Shape()[0]
+		}
+	}
+	return n
+}
+
+// each calls f for every part with its columns of y, and those of its update,
+// if it has one, in an array (N,rank).
+func (l *Linear) each(f func(i int, p *Part, out, low columns)) {
+	out, low := 0, 0
+	for i, p := range l.Parts {
+		r := 0
+		if p.LoRA != nil {
+			r = p.LoRA.A.Value.Shape()[0]
+		}
+		f(i, p, columns{out, out + p.Weight.Out}, columns{low, low + r})
+		out, low = out+p.Weight.Out, low+r
+	}
+}
+
+// columns is a range of columns of an array.
+type columns struct{ from, to int }
+
+func (c columns) of(m compute.Mat) compute.Mat { return m.ColRange(c.from, c.to) }
+
+// addBias adds the parts' biases to y.
+func (l *Linear) addBias(dev compute.Device, y compute.Mat) {
+	l.each(func(_ int, p *Part, out, _ columns) {
+		if p.Bias != nil {
+			dev.AddRow(out.of(y), compute.Of(p.Bias))
+		}
+	})
+}
+
+// reduce sets low (N,rank) to x·Aᵀ of every part with an update.
+func (l *Linear) reduce(dev compute.Device, s *Sums, low, x compute.Mat) {
+	s.begin()
+	l.each(func(_ int, p *Part, _, cols columns) {
+		if p.LoRA != nil {
+			s.product(cols.of(low), false)
+			s.term(compute.Term{X: x, W: p.LoRA.A.weight(), Alpha: 1})
+		}
+	})
+	dev.MatMulSums(s.products)
+}
+
+// multiply sets y to the parts' products with x and, of those with an update,
+// with low (N,rank).
+func (l *Linear) multiply(dev compute.Device, s *Sums, y, x, low compute.Mat) {
+	s.begin()
+	l.each(func(_ int, p *Part, out, cols columns) {
+		s.product(out.of(y), false)
+		s.term(compute.Term{X: x, W: p.Weight, Alpha: 1})
+		if p.LoRA != nil {
+			s.term(compute.Term{X: cols.of(low), W: p.LoRA.B.weight(), Alpha: p.LoRA.Scale})
+		}
+	})
+	dev.MatMulSums(s.products)
+}
+
+// Sums lists products for a device. Its memory is used again.
+type Sums struct {
+	products []compute.Product
+	terms    []compute.Term
+}
+
+func (s *Sums) begin() { s.products, s.terms = s.products[:0], s.terms[:0] }
+
+func (s *Sums) product(y compute.Mat, add bool) {
+	s.products = append(s.products, compute.Product{Y: y, Add: add})
+}
+
+// term adds a term to the latest product.
+func (s *Sums) term(t compute.Term) {
+	p := &s.products[len(s.products)-1]
+	s.terms = append(s.terms, t)
+	p.Terms = s.terms[len(s.terms)-1-len(p.Terms):]
+}
+
 // Forward sets y (N,Out) for x (N,In), without dropout. The rows from generated
 // on are tokens that a model generates, one of each sequence: their products
 // are MatVec's. temp gives scratch memory of a shape, free until the call ends.
-func (l *Linear) Forward(dev compute.Device, y, x compute.Mat, generated int, temp func(rows, cols int) compute.Mat) {
-	multiply := func(y, x compute.Mat, w *compute.Weight, alpha float32, add bool) {
-		if generated > 0 {
-			dev.MatMul(y.RowRange(0, generated), x.RowRange(0, generated), w, alpha, add)
-		}
-		if generated < x.Rows {
-			dev.MatVec(y.RowRange(generated, x.Rows), x.RowRange(generated, x.Rows), w, alpha, add)
-		}
+func (l *Linear) Forward(dev compute.Device, s *Sums, y, x compute.Mat, generated int, temp func(rows, cols int) compute.Mat) {
+	var low compute.Mat
+	rank := l.rank()
+	if rank > 0 {
+		low = temp(x.Rows, rank)
 	}
-	col := 0
-	for _, p := range l.Parts {
-		yp := y.ColRange(col, col+p.Weight.Out)
-		col += p.Weight.Out
-		multiply(yp, x, p.Weight, 1, false)
-		if p.Bias != nil {
-			dev.AddRow(yp, compute.Of(p.Bias))
+	if generated > 0 {
+		y, x, low := y.RowRange(0, generated), x.RowRange(0, generated), low
+		if rank > 0 {
+			low = low.RowRange(0, generated)
+			l.reduce(dev, s, low, x)
 		}
+		l.multiply(dev, s, y, x, low)
+	}
+	if generated < x.Rows {
+		y, x, low := y.RowRange(generated, y.Rows), x.RowRange(generated, x.Rows), low
+		if rank > 0 {
+			low = low.RowRange(generated, low.Rows)
+		}
+		l.multiplyVectors(dev, y, x, low)
+	}
+	l.addBias(dev, y)
+}
+
+// multiplyVectors sets y to all products with x, by MatVec. low (N,rank) is scratch.
+func (l *Linear) multiplyVectors(dev compute.Device, y, x, low compute.Mat) {
+	l.each(func(_ int, p *Part, out, cols columns) {
+		dev.MatVec(out.of(y), x, p.Weight, 1, false)
 		if u := p.LoRA; u != nil {
-			xa := temp(x.Rows, u.A.Value.Shape()[0])
-			multiply(xa, x, u.A.weight(), 1, false)
-			multiply(yp, xa, u.B.weight(), u.Scale, true)
+			dev.MatVec(cols.of(low), x, u.A.weight(), 1, false)
+			dev.MatVec(out.of(y), cols.of(low), u.B.weight(), u.Scale, true)
 		}
-	}
-}
-
-// base sets y to x·Wᵀ + bias.
-func (p *Part) base(dev compute.Device, y, x compute.Mat) {
-	dev.MatMul(y, x, p.Weight, 1, false)
-	if p.Bias != nil {
-		dev.AddRow(y, compute.Of(p.Bias))
-	}
-}
-
-// forward sets xa (N,R) to x·Aᵀ and adds scale·xa·Bᵀ to y.
-func (u *LoRA) forward(dev compute.Device, y, xa, x compute.Mat) {
-	dev.MatMul(xa, x, u.A.weight(), 1, false)
-	dev.MatMul(y, xa, u.B.weight(), u.Scale, true)
-}
-
-// linearOp is a Linear in a graph.
-type linearOp struct {
-	*operation
-	g    *Graph
-	l    *Linear
-	x, y *result
-	xas  []*result // x·Aᵀ of each part with an update, which the gradient reads
-}
-
-// Linear applies l to x.
-func (g *Graph) Linear(x Value, l *Linear) Value {
-	if g.err != nil {
-		return Value{}
-	}
-	if err := l.check(x.cols()); err != nil {
-		return g.fail("linear: %w", err)
-	}
-	trains := g.train && l.trains()
-	op := &linearOp{g: g, l: l, x: x.result, y: g.array(l.Out()), xas: make([]*result, len(l.Parts))}
-	op.operation = &operation{name: "linear", out: []*result{op.y}, readsInput: l.trains(), wrt: []bool{x.active, trains}, run: op.forward}
-	for i, p := range l.Parts {
-		if p.LoRA == nil {
-			continue
-		}
-		op.xas[i] = g.array(p.LoRA.A.Value.Shape()[0])
-		op.xas[i].kept = true
-		op.out = append(op.out, op.xas[i])
-		if g.train {
-			g.reserve("dxa", g.rows, op.xas[i].cols)
-			if p.LoRA.Dropout > 0 {
-				g.reserve("dropped", g.rows, x.cols())
-			}
-		}
-	}
-	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		var dx *result
-		if x.active {
-			dx = g.array(l.In())
-		}
-		dout := g.arrayOf(dy)
-		n, err := g.gradient(op.operation, &operation{run: func() error {
-			op.backward(dx, dout.mat())
-			return nil
-		}}, dx, dy)
-		return gorgonia.Nodes{n, n}, err
-	}
-	return g.record(op.operation, x.active || trains, g.handle(trains), x)
-}
-
-func (op *linearOp) forward() error {
-	x, y, dev := op.x.mat(), op.y.mat(), op.g.dev
-	col := 0
-	for i, p := range op.l.Parts {
-		yp := y.ColRange(col, col+p.Weight.Out)
-		col += p.Weight.Out
-		p.base(dev, yp, x)
-		if p.LoRA != nil {
-			p.LoRA.forward(dev, yp, op.xas[i].mat(), op.dropped(x, i))
-		}
-	}
-	return nil
-}
-
-// dropped is x after the dropout of part i's update.
-func (op *linearOp) dropped(x compute.Mat, i int) compute.Mat {
-	p := op.l.Parts[i].LoRA.Dropout
-	if p == 0 || !op.g.train {
-		return x
-	}
-	d := op.g.temp("dropped", x.Rows, x.Cols)
-	op.g.dev.Dropout(d, x, p, op.key(i))
-	return d
-}
-
-func (op *linearOp) key(part int) uint64 { return op.g.key(op.id<<8 | uint64(part)) }
-
-// backward adds to the parameters' gradients, and sets dx unless it is nil.
-func (op *linearOp) backward(result *result, dy compute.Mat) {
-	dev, needDX := op.g.dev, result != nil
-	var dx compute.Mat
-	if needDX {
-		dx = result.mat()
-	}
-	col := 0
-	for i, p := range op.l.Parts {
-		dyp := dy.ColRange(col, col+p.Weight.Out)
-		col += p.Weight.Out
-		if p.WeightParam != nil {
-			dev.MatMulOuter(compute.Of(p.WeightParam.Grad), dyp, op.x.mat(), 1, true)
-		}
-		if p.BiasParam != nil {
-			dev.SumRows(compute.Of(p.BiasParam.Grad), dyp)
-		}
-		if needDX {
-			dev.MatMulGrad(dx, dyp, p.Weight, 1, i > 0)
-		}
-		if p.LoRA != nil {
-			op.backwardLoRA(i, dx, dyp, needDX)
-		}
-	}
-}
-
-// backwardLoRA adds the gradients of part i's A and B, and its share of dx.
-func (op *linearOp) backwardLoRA(i int, dx, dy compute.Mat, needDX bool) {
-	g, dev, u := op.g, op.g.dev, op.l.Parts[i].LoRA
-	xa := op.xas[i].mat()
-	dev.MatMulOuter(compute.Of(u.B.Grad), dy, xa, u.Scale, true)
-	dxa := g.temp("dxa", xa.Rows, xa.Cols)
-	dev.MatMulGrad(dxa, dy, u.B.weight(), u.Scale, false)
-	dev.MatMulOuter(compute.Of(u.A.Grad), dxa, op.dropped(op.x.mat(), i), 1, true)
-	switch {
-	case !needDX:
-	case u.Dropout == 0:
-		dev.MatMulGrad(dx, dxa, u.A.weight(), 1, true)
-	default:
-		d := g.temp("dropped", dx.Rows, dx.Cols)
-		dev.MatMulGrad(d, dxa, u.A.weight(), 1, false)
-		dev.Dropout(d, d, u.Dropout, op.key(i))
-		dev.Add(dx, dx, d)
-	}
+	})
 }

@@ -20,6 +20,7 @@ type eager struct {
 	index  int // number of arrays used since
 	layer  int // number of Attention calls so far
 
+	sums      autodiff.Sums
 	sequences []compute.CachedSequence
 	parts     []compute.KV
 }
@@ -108,7 +109,7 @@ func (e *eager) RMSNorm(x compute.Mat, gain *autodiff.Gain, eps float32) compute
 // Linear applies l to x.
 func (e *eager) Linear(x compute.Mat, l *autodiff.Linear) compute.Mat {
 	y := e.next(l.Out())
-	l.Forward(e.dev, y, x, e.generated, func(rows, cols int) compute.Mat {
+	l.Forward(e.dev, &e.sums, y, x, e.generated, func(rows, cols int) compute.Mat {
 		return e.array(slot{name: "low rank"}, rows, cols)
 	})
 	return y

@@ -22,7 +22,7 @@ type watched struct {
 	longest int // most in one step
 	arrays  int // made
 	// sequences is the most of a step. vectors are the rows of calls of MatVec
-	// and matrices those of MatMul, in turn.
+	// and matrices those of MatMul and of MatMulSums' products, in turn.
 	sequences         int
 	vectors, matrices []int
 }
@@ -46,6 +46,13 @@ func (w *watched) MatVec(y, x compute.Mat, weight *compute.Weight, alpha float32
 func (w *watched) MatMul(y, x compute.Mat, weight *compute.Weight, alpha float32, add bool) {
 	w.matrices = append(w.matrices, x.Rows)
 	w.Device.MatMul(y, x, weight, alpha, add)
+}
+
+func (w *watched) MatMulSums(products []compute.Product) {
+	for _, p := range products {
+		w.matrices = append(w.matrices, p.Y.Rows)
+	}
+	w.Device.MatMulSums(products)
 }
 
 func (w *watched) AttentionCached(out, q compute.Mat, sequences []compute.CachedSequence, a compute.AttentionShape) {

@@ -12,6 +12,7 @@ import (
 // itself allocates shows.
 type still struct{ compute.Device }
 
+func (still) MatMulSums(_ []compute.Product)                                {}
 func (still) MatMul(_, _ compute.Mat, _ *compute.Weight, _ float32, _ bool) {}
 func (still) MatVec(_, _ compute.Mat, _ *compute.Weight, _ float32, _ bool) {}
 func (still) Embed(compute.Mat, *compute.Weight, []int32, float32)          {}
