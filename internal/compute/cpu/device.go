@@ -17,6 +17,7 @@ type Device struct {
 	workers []worker // one per thread
 	shared  buffers  // of the calling goroutine, read by all workers
 	team    team
+	slab    slab   // of interleaved weights
 	sums    sums   // the products that are going on
 	vector  matVec // the call of MatVec that is going on
 	cached  cached // the memory of AttentionCached

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"encoding/binary"
-	"unsafe"
 
 	"github.com/retort-ml/retort/internal/compute"
 )
@@ -98,7 +97,7 @@ func (d *Device) interleave(w *compute.Weight) *interleaved {
 	f, _ := blockFormatOf(w.Format)
 	blocks, groups := w.In/blockValues, (w.Out+groupRows-1)/groupRows
 	v := &interleaved{format: f, blocks: blocks, groups: groups, groupBytes: f.groupBytes(blocks)}
-	v.data = alignedBytes(groups * v.groupBytes)
+	v.data = d.slab.bytes(groups * v.groupBytes)
 	rowBytes := w.Format.RowBytes(w.In)
 	d.parallelIf(w.Out*w.In > 8*chunkValues, groups, func(_ *worker, g int) {
 		for i := range min(groupRows, w.Out-g*groupRows) {
@@ -186,10 +185,4 @@ func (f blockFormat) upper() (bits, perPlane int, mask uint32) {
 		return 0, 0, 0
 	}
 	return bits, 8 / bits, uint32(1<<bits-1) * 0x01010101
-}
-
-// alignedBytes returns n zeros that begin at a multiple of 64 bytes.
-func alignedBytes(n int) []byte {
-	floats := aligned((n + 3) / 4)
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(floats))), n)
 }
