@@ -33,26 +33,35 @@ func (t tiles) multiply(p product) {
 	for p.k > maxCallDepth {
 		part := p
 		part.k = maxCallDepth
-		t.rows(part)
+		t.rows(&part)
 		p.a, p.b = p.a[maxCallDepth*p.step:], p.b[maxCallDepth*p.ldb:]
 		p.k -= maxCallDepth
 		p.add = true
 	}
-	t.rows(p)
+	t.rows(&p)
 }
 
 // rows cuts the rows into tiles of about one height. Sums do not depend on the height.
-func (t tiles) rows(p product) {
-	for i := 0; i < p.m; {
-		rest := p.m - i
-		height, kernel := t.high, t.highest
-		if kernel == nil || rest < height {
-			count := (rest + len(t.byRows) - 1) / len(t.byRows)
-			height = (rest + count - 1) / count
-			kernel = t.byRows[height-1]
+func (t tiles) rows(p *product) {
+	i := 0
+	if t.highest != nil {
+		for ; p.m-i >= t.high; i += t.high {
+			t.highest.at(p, i)
 		}
-		kernel.at(&p, i)
-		i += height
+	}
+	rest := p.m - i
+	if rest == 0 {
+		return
+	}
+	count := (rest + len(t.byRows) - 1) / len(t.byRows)
+	low, taller := t.byRows[rest/count-1:], rest%count
+	height := rest / count
+	for range taller {
+		low[1].at(p, i)
+		i += height + 1
+	}
+	for ; i < p.m; i += height {
+		low[0].at(p, i)
 	}
 }
 
