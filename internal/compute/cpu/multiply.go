@@ -1,5 +1,7 @@
 package cpu
 
+import "math"
+
 const (
 	// maxDepth is how much of a sum is packed at a time: 1024 × panelWidth
 	// floats stay in the second-level cache. It is a whole number of blocks.
@@ -10,9 +12,9 @@ const (
 	deepSum    = 8 * maxDepth
 	deepDepth  = 256
 	deepPanels = 16
-	// minRows is how many rows a piece of work has at least when the columns
-	// alone do not keep all threads busy: each piece packs its panel again.
-	minRows = 56
+	// minRows is how many rows a piece of work has at least when the rows are cut.
+	minRows     = 56
+	packingRows = 15
 )
 
 // multiply does the sums.
@@ -55,14 +57,21 @@ func (c *sum) cut(panels, threads, before int) int {
 	return c.items
 }
 
-// rowSpan returns how many of m rows one piece of work takes, so that there
-// are about four pieces for every thread.
+// rowSpan returns how many of m rows one piece of work takes: the number that
+// lets the threads end soonest, when packing a panel, which every piece does,
+// takes as long as multiplying it with packingRows rows.
 func rowSpan(m, panels, threads int) int {
-	if threads == 1 {
-		return m
+	best, least := m, math.MaxInt
+	for pieces := 1; pieces <= 4*threads; pieces++ {
+		span := (m + pieces - 1) / pieces
+		if pieces > 1 && span < minRows {
+			break
+		}
+		if time := (panels*pieces + threads - 1) / threads * (span + packingRows); time < least {
+			best, least = span, time
+		}
 	}
-	pieces := (4*threads + panels - 1) / panels
-	return min(m, max(minRows, (m+pieces-1)/pieces))
+	return best
 }
 
 // groupOf returns how many panels a piece has, at most deepPanels: the number
