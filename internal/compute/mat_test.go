@@ -34,3 +34,21 @@ func TestMatRanges(t *testing.T) {
 		t.Errorf("of a scalar: %+v", v)
 	}
 }
+
+func TestStride(t *testing.T) {
+	for cols, want := range map[int]int{
+		1: 1, 64: 64, 65: 80, 96: 96, 576: 576, 900: 912, 960: (64 + 15) * 16, 1024: (64 + 15) * 16, 1536: 1536,
+		3072: (192 + 15) * 16, 49152: (3072 + 15) * 16, 49152 + 13*16: 49152 + 13*16,
+	} {
+		if got := compute.Stride(cols); got != want {
+			t.Errorf("rows of %d values are %d apart, want %d", cols, got, want)
+		}
+	}
+	for cols := 1; cols < 20000; cols++ {
+		stride := compute.Stride(cols)
+		rest := stride / 16 % 64
+		if stride < cols || cols > 64 && stride%16 != 0 || stride >= 64*16 && (rest < 13 || rest > 57) {
+			t.Fatalf("rows of %d values are %d apart", cols, stride)
+		}
+	}
+}
