@@ -22,6 +22,9 @@ type Objective struct {
 	divergence divergence
 }
 
+// Bytes is the memory that the teacher's probabilities take.
+func (d *Objective) Bytes() int64 { return 8 * int64(len(d.teacher.ids)) }
+
 // NewObjective makes the objective of examples whose indices are t's.
 func NewObjective(o Options, t *TopTable) (*Objective, error) {
 	if err := o.Validate(); err != nil {

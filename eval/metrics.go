@@ -91,6 +91,17 @@ func MetricNames() []string {
 	return names
 }
 
+// Asks says what the metrics need of a model: that it scores texts, and that it
+// generates. Unknown names need nothing; none at all mean accuracy.
+func Asks(metrics []string) (scores, generates bool) {
+	for _, name := range (Options{Metrics: metrics}).resolved().Metrics {
+		if m, err := metricNamed(name); err == nil {
+			scores, generates = scores || m.pass != passGenerate, generates || m.pass == passGenerate
+		}
+	}
+	return scores, generates
+}
+
 func metricNamed(name string) (metric, error) {
 	for _, m := range allMetrics() {
 		if m.name == name {

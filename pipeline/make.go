@@ -41,6 +41,7 @@ func (r *runner) make(ctx context.Context, n *node) error {
 		sr.Reason = "its artifact was removed meanwhile"
 	}
 	r.started(sr)
+	debug.FreeOSMemory() // of the stage before
 	counted, began := resetPeak(), time.Now()
 	if err = r.fault; err == nil {
 		err = r.execute(ctx, n)

@@ -34,6 +34,22 @@ type PlannedStage struct {
 	Action  Action   `json:"action"`
 	Reason  string   `json:"reason"`
 	Resumes bool     `json:"resumes,omitempty"` // an earlier run left partial work
+	// PeakBytes is the most memory that the process will take while the stage
+	// runs; 0 if it does not, or nobody can tell. MemoryFault says that this is
+	// too much, and what would fit.
+	PeakBytes   int64  `json:"peak_bytes,omitempty"`
+	MemoryFault string `json:"memory_fault,omitempty"`
+}
+
+// Err says which stages cannot run, with their names; nil if all can.
+func (p *Plan) Err() error {
+	var errs []error
+	for _, s := range p.Stages {
+		if s.MemoryFault != "" {
+			errs = append(errs, fmt.Errorf("stage %s: %s", s.Name, s.MemoryFault))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // node is a stage with everything its artifact's id is made of.
@@ -50,7 +66,8 @@ func (n *node) dirName() string { return dirName(n.stage.Kind, n.id) }
 
 // NewPlan says what Run would do with these stages, and changes nothing.
 // Targets name the stages whose artifacts are wanted; none means all. The
-// error holds every fault of the stages at once.
+// error holds every fault of the stages at once, but for those that the plan's
+// Err tells.
 func NewPlan(ctx context.Context, s *Store, stages []Stage, targets ...string) (*Plan, error) {
 	ordered, err := order(stages, targets)
 	if err != nil {
@@ -61,7 +78,36 @@ func NewPlan(ctx context.Context, s *Store, stages []Stage, targets ...string) (
 		return nil, err
 	}
 	wanted := func(n *node) bool { return len(targets) == 0 || slices.Contains(targets, n.stage.Name) }
-	return s.plan(s.foresee(nodes, wanted))
+	f := s.foresee(nodes, wanted)
+	plan, err := s.plan(f)
+	if err != nil {
+		return nil, err
+	}
+	return plan, s.forecastMemory(ctx, plan, f)
+}
+
+// forecastMemory asks the stages that will run how much memory they take.
+func (s *Store) forecastMemory(ctx context.Context, plan *Plan, f *forecast) error {
+	made := func(stage string) string {
+		for _, n := range f.nodes {
+			if n.stage.Name == stage && f.verdicts[n].usable() {
+				return s.artifactDir(n.dirName())
+			}
+		}
+		return ""
+	}
+	var errs []error
+	for i, n := range plan.nodes {
+		if n.action != ActionRun || n.stage.Memory == nil {
+			continue
+		}
+		m, err := n.stage.Memory(ctx, made)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("stage %s: memory that it takes: %w", n.stage.Name, err))
+		}
+		plan.Stages[i].PeakBytes, plan.Stages[i].MemoryFault = m.PeakBytes, m.Fault
+	}
+	return errors.Join(errs...)
 }
 
 // describe computes the ids of stages that are given in order.

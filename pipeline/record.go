@@ -64,14 +64,16 @@ const (
 
 // StageRecord says what became of one stage.
 type StageRecord struct {
-	Name      string   `json:"name"`
-	Kind      string   `json:"kind"`
-	ID        string   `json:"id"` // of its artifact
-	Outcome   Outcome  `json:"outcome"`
-	Reason    string   `json:"reason"`               // why it was reused or run
-	Seconds   float64  `json:"seconds"`              // wall time in Run and of committing
-	PeakBytes int64    `json:"peak_bytes,omitempty"` // most memory the process had meanwhile; 0 where that cannot be told
-	Warnings  []string `json:"warnings,omitempty"`
+	Name      string  `json:"name"`
+	Kind      string  `json:"kind"`
+	ID        string  `json:"id"` // of its artifact
+	Outcome   Outcome `json:"outcome"`
+	Reason    string  `json:"reason"`               // why it was reused or run
+	Seconds   float64 `json:"seconds"`              // wall time in Run and of committing
+	PeakBytes int64   `json:"peak_bytes,omitempty"` // most memory the process had meanwhile; 0 where that cannot be told
+	// PlannedBytes is what PeakBytes was foreseen to be; 0 if nobody could tell.
+	PlannedBytes int64    `json:"planned_peak_bytes,omitempty"`
+	Warnings     []string `json:"warnings,omitempty"`
 	// Measured holds the last event of each kind.
 	Measured map[string]json.RawMessage `json:"measured,omitempty"`
 	Error    string                     `json:"error,omitempty"`

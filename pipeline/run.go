@@ -25,6 +25,9 @@ type Options struct {
 // error of a stage names the stage; after a cancel it wraps ctx.Err().
 func Run(ctx context.Context, s *Store, stages []Stage, o Options) (*Record, error) {
 	plan, err := NewPlan(ctx, s, stages, o.Targets...)
+	if err == nil {
+		err = plan.Err()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +71,7 @@ func newRunner(ctx context.Context, s *Store, plan *Plan, o Options) (*runner, e
 		Targets: o.Targets, Host: host, PID: os.Getpid(), Started: now.UTC(), Stages: []StageRecord{},
 	}
 	for _, p := range plan.Stages {
-		r.record.Stages = append(r.record.Stages, StageRecord{Name: p.Name, Kind: p.Kind, ID: p.ID, Outcome: Pending, Reason: p.Reason})
+		r.record.Stages = append(r.record.Stages, StageRecord{Name: p.Name, Kind: p.Kind, ID: p.ID, Outcome: Pending, Reason: p.Reason, PlannedBytes: p.PeakBytes})
 	}
 	r.dir = s.runDir(r.record.ID)
 	if err := r.open(ctx); err != nil {

@@ -35,6 +35,16 @@ type Stage struct {
 	// goroutines it started, and may be called again for the same artifact
 	// after an error or a kill; then w.Scratch holds what it left there.
 	Run func(ctx context.Context, w *Work) error
+	// Memory forecasts the peak memory of Run, before anything runs; nil where
+	// nobody can tell. made gives the directory of a stage's artifact, or "" if
+	// it is yet to be made: of this stage's inputs and of theirs.
+	Memory func(ctx context.Context, made func(stage string) string) (Memory, error)
+}
+
+// Memory is a forecast.
+type Memory struct {
+	PeakBytes int64  // most that the process takes while the stage runs; 0 means that nobody can tell
+	Fault     string // why the stage cannot run, and what would fit; empty if it can
 }
 
 // validate returns every fault of one stage that can be seen without the others.

@@ -26,6 +26,10 @@ func Frozen(m *model.Model, f compute.Format) error {
 		return fmt.Errorf("store linear layers as %s: %w", f, err)
 	}
 	for name, part := range m.Linears() {
+		if m.IsOutline() {
+			part.Weight = compute.Outline(f, part.Weight.Out, part.Weight.In)
+			continue
+		}
 		w, err := Convert(part.Weight, f)
 		if err != nil {
 			return fmt.Errorf("store linear layers as %s: tensor %s: %w", f, name, err)

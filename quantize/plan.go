@@ -32,13 +32,12 @@ func newPlan(m *model.Model, target compute.Format, pure bool) (*plan, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.format = target
-		if target == compute.Q4_0 && !pure && g.Matrix == m.Head.Weight {
-			t.format = compute.Q8_0
+		head := g.Matrix == m.Head.Weight
+		t.format = formatIn(target, pure, t.cols, head)
+		if target == compute.Q4_0 && !pure && head {
 			p.notes = append(p.notes, fmt.Sprintf("%s is Q8_0, as it makes the logits; pure would make it Q4_0", g.Name))
 		}
-		if t.cols%t.format.BlockValues() != 0 {
-			t.format = compute.F16
+		if t.format == compute.F16 && target != compute.F16 {
 			odd = append(odd, g.Name)
 		}
 		p.tensors = append(p.tensors, t)

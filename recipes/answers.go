@@ -15,6 +15,7 @@ import (
 
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
+	"github.com/retort-ml/retort/internal/memory"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/pipeline"
 	"github.com/retort-ml/retort/train"
@@ -53,10 +54,14 @@ func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	options.Batch = 0 // answers do not depend on it
 	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "1",
 		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
-		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
+		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
+			return s.memory(ctx, r, made)
+		}}
 }
 
 func (s *answersStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
+	defer memory.LimitGarbage(garbagePercent)()
 	list, err := examples(w, s.From)
 	if err != nil {
 		return err

@@ -78,19 +78,9 @@ func expand(patterns []string) []string {
 }
 
 func (s *datasetStage) run(ctx context.Context, w *pipeline.Work) error {
-	o := s.Options
-	o.Files = map[string][]string{}
-	for split, files := range s.Files {
-		for _, f := range expand(files) {
-			if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
-				path, err := extract(name, w.Scratch)
-				if err != nil {
-					return err
-				}
-				f = path
-			}
-			o.Files[split] = append(o.Files[split], f)
-		}
+	o, err := s.located(w.Scratch)
+	if err != nil {
+		return err
 	}
 	d, err := datasets.Load(ctx, o)
 	if err != nil {
@@ -103,6 +93,26 @@ func (s *datasetStage) run(ctx context.Context, w *pipeline.Work) error {
 		w.Log(fmt.Sprintf("%s: %d examples", name, len(d.Splits[name])))
 	}
 	return d.Write(w.Dir)
+}
+
+// located are the options with the files that the patterns name; those that are
+// built in are written into dir.
+func (s *datasetStage) located(dir string) (datasets.Options, error) {
+	o := s.Options
+	o.Files = map[string][]string{}
+	for split, files := range s.Files {
+		for _, f := range expand(files) {
+			if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
+				path, err := extract(name, dir)
+				if err != nil {
+					return o, err
+				}
+				f = path
+			}
+			o.Files[split] = append(o.Files[split], f)
+		}
+	}
+	return o, nil
 }
 
 func total(counts map[datasets.Reason]int) int {

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"encoding"
 	"fmt"
 	"math"
 	"reflect"
@@ -53,7 +54,20 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, depth int) {
 	case reflect.Map:
 		d.mapping(n, path, v, depth)
 	default:
+		if text, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+			d.text(n, path, text)
+			return
+		}
 		d.scalar(n, path, v)
+	}
+}
+
+// text decodes a scalar that is written in a way of its own.
+func (d *decoder) text(n *yaml.Node, path string, v encoding.TextUnmarshaler) {
+	if n.Kind != yaml.ScalarNode || isNull(n) {
+		d.fault(n, path, "want text, have %s", describe(n))
+	} else if err := v.UnmarshalText([]byte(n.Value)); err != nil {
+		d.fault(n, path, "%v", err)
 	}
 }
 

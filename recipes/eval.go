@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/retort-ml/retort/eval"
+	"github.com/retort-ml/retort/internal/memory"
 	"github.com/retort-ml/retort/pipeline"
 )
 
@@ -62,7 +63,10 @@ func (s *evalStage) build(r *Recipe) pipeline.Stage {
 	options := *s
 	options.Options = s.options(r)
 	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
-		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
+		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
+			return s.memory(ctx, r, made)
+		}}
 }
 
 // options are the options with what follows from the recipe.
@@ -73,6 +77,7 @@ func (s *evalStage) options(r *Recipe) eval.Options {
 }
 
 func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
+	defer memory.LimitGarbage(garbagePercent)()
 	items, err := examples(w, s.On)
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/pipeline"
 	"github.com/retort-ml/retort/train"
 )
@@ -26,7 +27,7 @@ func (l *learner) run() (*train.Run, error) {
 		return nil, err
 	}
 	run := &train.Run{Student: l.student.model, Data: data, Options: s.Options,
-		Checkpoint: filepath.Join(w.Scratch, "checkpoint"), Identity: w.ID, Report: report(w)}
+		Checkpoint: filepath.Join(w.Scratch, "checkpoint"), Identity: w.ID, Report: report(w), Planned: planned(w)}
 	run.Options.Seed = l.recipe.Seed
 	if s.Valid != "" {
 		valid, err := l.data(s.Valid, false)
@@ -36,6 +37,16 @@ func (l *learner) run() (*train.Run, error) {
 		run.Valid = &valid
 	}
 	return run, os.MkdirAll(w.Scratch, 0o777)
+}
+
+// planned tells how much memory the run will take.
+func planned(w *pipeline.Work) func(train.Memory) {
+	return func(m train.Memory) {
+		w.Event("memory", map[string]any{"planned_bytes": m.Peak, "recomputed_layers": m.Recomputed, "layers": m.Layers})
+		if m.Recomputed > 0 {
+			w.Log(m.String())
+		}
+	}
 }
 
 // report turns the loop's progress into the pipeline's.
@@ -55,6 +66,7 @@ func report(w *pipeline.Work) func(train.Progress) {
 func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
 	s := l.stage
 	var sequences []datasets.Sequence
+	var size int64
 	var objective train.Objective = train.CrossEntropy{}
 	var err error
 	if _, ok := l.recipe.find(ref).(*answersStage); ok {
@@ -65,13 +77,19 @@ func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
 	if err != nil {
 		return train.Data{}, err
 	}
-	o := datasets.BatchOptions{Rows: orElse(s.Batch.Rows, 8), Length: s.length(), InOrder: !shuffle, Seed: l.recipe.Seed,
+	if d, ok := objective.(*distill.Objective); ok {
+		size = d.Bytes()
+	}
+	for i := range sequences {
+		size += sequenceBytes + 4*int64(len(sequences[i].Tokens))
+	}
+	o := datasets.BatchOptions{Rows: s.rows(), Length: s.length(), InOrder: !shuffle, Seed: l.recipe.Seed,
 		PromptWeight: float32(s.PromptWeight), ResponseWeight: 1, NoPacking: s.Batch.OnePerRow}
 	if s.PromptsOnly {
 		o.PromptWeight = 1
 	}
 	batches, err := datasets.NewBatches(sequences, o)
-	return train.Data{Source: batches, Objective: objective}, err
+	return train.Data{Source: batches, Objective: objective, Bytes: size}, err
 }
 
 func (s *trainStage) length() int { return orElse(s.Batch.Length, 256) }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/retort-ml/retort/internal/atomicfile"
+	"github.com/retort-ml/retort/internal/memory"
 	"github.com/retort-ml/retort/pipeline"
 	"github.com/retort-ml/retort/quantize"
 )
@@ -37,7 +38,10 @@ func (s *quantizeStage) build(r *Recipe) pipeline.Stage {
 	options := *s
 	options.Options = s.options(r)
 	return pipeline.Stage{Inputs: m.stages, Files: m.files, Version: "1", Fingerprint: fingerprint(options, nil),
-		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(w, r) }}
+		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(w, r) },
+		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
+			return s.memory(ctx, r, made)
+		}}
 }
 
 // options are the options with what follows from the recipe.
@@ -48,6 +52,7 @@ func (s *quantizeStage) options(r *Recipe) quantize.Options {
 }
 
 func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
+	defer memory.LimitGarbage(garbagePercent)()
 	l, err := r.load(w, s.Model)
 	if err != nil {
 		return err
@@ -55,6 +60,7 @@ func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
 	defer func() { err = errors.Join(err, l.close()) }()
 	if l.model.LoRA != nil {
 		l.model.Merge()
+		l.model.Release() // what was merged is not read again
 	}
 	vocab, err := l.tokenizer.GGUF()
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/internal/atomicfile"
@@ -19,11 +20,15 @@ import (
 
 // trainStage trains a new model, or tunes one: all weights, or low-rank updates.
 type trainStage struct {
-	Kind    string           `yaml:"kind"`
-	Student string           `yaml:"student"` // the model to tune; or new
-	New     *newModel        `yaml:"new"`     // a model with random weights
-	LoRA    *model.LoRA      `yaml:"lora"`    // low-rank updates; without it all weights are trained
-	Merge   bool             `yaml:"merge"`   // with lora: also write the merged model
+	Kind    string      `yaml:"kind"`
+	Student string      `yaml:"student"` // the model to tune; or new
+	New     *newModel   `yaml:"new"`     // a model with random weights
+	LoRA    *model.LoRA `yaml:"lora"`    // low-rank updates; without it all weights are trained
+	Merge   bool        `yaml:"merge"`   // with lora: also write the merged model
+	// Base is how the linear layers below the low-rank updates are stored while
+	// these are trained (QLoRA): f16, bf16, q8_0, q4_0 or nf4; empty means as they
+	// are. The adapter goes onto the student as it was.
+	Base    string           `yaml:"base,omitempty"`
 	On      string           `yaml:"on"`      // what is learned: a split, or an answers stage
 	Valid   string           `yaml:"valid"`   // what the validation loss is measured on, like on; may be empty
 	Distill *distill.Options `yaml:"distill"` // follow the teacher's probabilities, not its answers alone
@@ -65,6 +70,7 @@ func (s *trainStage) check(c *checker) {
 	} else if s.Merge {
 		c.blame("merge", "there is nothing to merge without lora")
 	}
+	s.checkBase(c)
 	s.checkSource(c, "on", s.On)
 	if s.Valid != "" {
 		s.checkSource(c, "valid", s.Valid)
@@ -154,7 +160,8 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 	}
 	options := *s
 	options.Options = s.Options.WithDefaults()
-	options.CheckpointEvery = 0 // how often they are written changes nothing
+	options.CheckpointEvery, options.Memory = 0, 0 // they change nothing of what is computed
+	options.Base = strings.ToLower(s.Base)
 	if s.LoRA != nil {
 		lora := s.LoRA.WithDefaults()
 		options.LoRA = &lora
@@ -165,7 +172,10 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 	}
 	return pipeline.Stage{Inputs: unique(inputs), Files: files, Version: "1",
 		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
-		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
+		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
+		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
+			return s.memory(ctx, r, made)
+		}}
 }
 
 func unique(list []string) []string {
@@ -195,7 +205,7 @@ func (s *trainStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err 
 	if err != nil {
 		return err
 	}
-	if err := s.save(w, l); err != nil {
+	if err := s.save(w, r, l); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(summary, "", "  ")
@@ -218,13 +228,14 @@ func (s *trainStage) student(w *pipeline.Work, r *Recipe) (*loaded, error) {
 		l.model.Merge() // tuning goes on from the tuned student
 	}
 	if s.LoRA != nil {
-		err = l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates"))
+		err = errors.Join(l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates")), s.freeze(l.model))
 	} else {
 		err = l.model.Unfreeze()
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.close())
 	}
+	l.model.Release() // what was converted is not read again
 	return l, nil
 }
 
@@ -246,14 +257,22 @@ func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
 }
 
 // save writes the adapter, the model, or both.
-func (s *trainStage) save(w *pipeline.Work, l *loaded) error {
+func (s *trainStage) save(w *pipeline.Work, r *Recipe, l *loaded) (err error) {
 	dir := filepath.Join(w.Dir, modelDir)
 	if s.LoRA != nil {
-		if err := l.model.SaveAdapter(filepath.Join(w.Dir, adapterDir), l.artifact); err != nil {
+		adapter := filepath.Join(w.Dir, adapterDir)
+		if err := l.model.SaveAdapter(adapter, l.artifact); err != nil {
 			return err
 		}
 		if !s.Merge {
 			return nil
+		}
+		if s.Base != "" {
+			l.model.Release()
+			if l, err = s.thaw(w, r, adapter); err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, l.close()) }()
 		}
 		l.model.Merge()
 	}

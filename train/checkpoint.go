@@ -44,11 +44,8 @@ func (s *state) save() error {
 	}
 	var tensors []safetensors.Tensor
 	for name, values := range s.arrays() {
-		data := make([]byte, 0, 4*len(values))
-		for _, v := range values {
-			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
-		}
-		tensors = append(tensors, safetensors.Tensor{Name: name, Dtype: safetensors.F32, Shape: []int{len(values)}, Data: data})
+		tensors = append(tensors, safetensors.Tensor{Name: name, Dtype: safetensors.F32, Shape: []int{len(values)},
+			Data: safetensors.FloatBytes(values)})
 	}
 	path := filepath.Join(s.Checkpoint, checkpointFile)
 	if err := safetensors.WriteFile(path, tensors, map[string]string{"cursor": string(c)}); err != nil {
@@ -90,7 +87,8 @@ func (s *state) load() (err error) {
 	if err := json.Unmarshal([]byte(f.Metadata()["cursor"]), &c); err != nil {
 		return fmt.Errorf("read checkpoint %s: cursor: %w", path, err)
 	}
-	c.Options.CheckpointEvery = s.o.CheckpointEvery // changes nothing of what is computed
+	// They change nothing of what is computed.
+	c.Options.CheckpointEvery, c.Options.Memory = s.o.CheckpointEvery, s.o.Memory
 	if c.Identity != s.Identity || c.Options != s.o || c.Steps != s.steps {
 		return fmt.Errorf("read checkpoint %s: it is of another run (%s, %d steps); remove it to start anew", path, c.Identity, c.Steps)
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/retort-ml/retort/internal/bytesize"
 )
 
 // Options control Run. Zero fields take the defaults given at each.
@@ -25,6 +27,10 @@ type Options struct {
 	Keep         string  `yaml:"keep"`          // which weights the run ends with: last, or best on the validation data; empty means last
 	// CheckpointEvery is the steps between checkpoints; 0 means 100.
 	CheckpointEvery int `yaml:"checkpoint_every"`
+	// Memory is how much the whole process may take while it trains; 0 means
+	// what the machine has. To keep to it, parts of the forward pass are computed
+	// again for the gradients, which changes no bit of the result.
+	Memory bytesize.Size `yaml:"memory,omitempty" json:"-"`
 }
 
 // WithDefaults returns o with its zero fields filled in.
@@ -80,6 +86,9 @@ func (o Options) Validate() error {
 	atLeast("accumulate", o.Accumulate, 0)
 	atLeast("valid_every", o.ValidEvery, 0)
 	atLeast("checkpoint_every", o.CheckpointEvery, 0)
+	if o.Memory < 0 {
+		errs = append(errs, fmt.Errorf("memory: %d bytes: want 0 or more", int64(o.Memory)))
+	}
 	if o.Keep != "" && o.Keep != "last" && o.Keep != "best" {
 		errs = append(errs, fmt.Errorf("keep: %q: want last or best", o.Keep))
 	}

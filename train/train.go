@@ -23,9 +23,10 @@ type Source interface {
 type Data struct {
 	Source    Source
 	Objective Objective
+	Bytes     int64 // of memory that it takes, to be counted in Options.Memory; 0 means next to nothing
 }
 
-// Run trains the student's Params on Data. Valid and Report may be nil.
+// Run trains the student's Params on Data. Valid, Report and Planned may be nil.
 type Run struct {
 	Student *model.Model
 	Data    Data
@@ -36,6 +37,8 @@ type Run struct {
 	Checkpoint string
 	Identity   string
 	Report     func(Progress)
+	// Planned is told before the first step how much memory the run will take.
+	Planned func(Memory)
 }
 
 // Progress is what Run tells after a step.
@@ -69,11 +72,16 @@ type Point struct {
 
 // Do trains until the last step, ctx ends, or an error. A loss that is not
 // finite is an error with step, batch and seed, and the student is then as the
-// step before left it.
+// step before left it. Meanwhile garbage is collected more often, in the whole
+// program: Go's setting is put back at the end.
 func (r *Run) Do(ctx context.Context) (Summary, error) {
 	s, err := r.start()
 	if err != nil {
 		return Summary{}, fmt.Errorf("train: %w", err)
+	}
+	defer limitGarbage(s.memory.Peak)()
+	if r.Planned != nil {
+		r.Planned(s.memory)
 	}
 	for s.step < s.steps {
 		if err := ctx.Err(); err != nil {
@@ -102,6 +110,7 @@ type state struct {
 
 	step, epoch, batch int // steps done; the next batch
 	summary            Summary
+	memory             Memory
 	best               [][]float32 // the Params' values at the best validation
 }
 
@@ -117,8 +126,8 @@ func (r *Run) start() (*state, error) {
 	if len(s.params) == 0 {
 		return nil, errors.New("nothing to train: every weight is frozen")
 	}
+	s.summary.Trainable = r.Student.Trainable()
 	for _, p := range s.params {
-		s.summary.Trainable += p.Value.Shape().TotalSize()
 		s.moments = append(s.moments, newMoment(r.Student.Device(), p))
 	}
 	if s.steps = s.countSteps(); s.steps == 0 {
@@ -133,7 +142,22 @@ func (r *Run) start() (*state, error) {
 			return nil, fmt.Errorf("validation: %w", err)
 		}
 	}
+	if err = s.fitMemory(); err != nil {
+		return nil, err
+	}
 	return s, s.load()
+}
+
+// fitMemory makes the graphs keep to the memory that there is.
+func (s *state) fitMemory() (err error) {
+	need := Need{Student: s.Student, Rows: s.train.rows, DataBytes: s.Data.Bytes, Options: s.o}
+	var valid *autodiff.Graph
+	if s.valid != nil {
+		need.ValidRows, need.DataBytes = s.valid.rows, need.DataBytes+s.Valid.Bytes
+		valid = s.valid.graph
+	}
+	s.memory, err = need.fit(s.train.graph, valid, s.o.Limit())
+	return err
 }
 
 // stepsOf is how many steps an epoch has: the last may have fewer batches.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/retort-ml/retort/internal/bench"
+	"github.com/retort-ml/retort/internal/bytesize"
 
 	"github.com/urfave/cli/v2"
 )
@@ -38,7 +39,7 @@ func benchTrainCommand(s streams) *cli.Command {
 			&cli.IntFlag{Name: "seq", Value: 512, Usage: "`T` tokens of a sequence"},
 			&cli.IntFlag{Name: "rank", Value: 16, Usage: "`R` of the low-rank updates"},
 			&cli.IntFlag{Name: "supervised", Usage: "`N` tokens of a step have a loss, the last of each sequence; 0 means all"},
-			&cli.StringFlag{Name: "memory", Usage: "stay below `SIZE` if possible, as 900MB or 1.2GB, and say whether that worked"}),
+			&cli.StringFlag{Name: "memory", Usage: "stay below `SIZE`, as 900MB or 1.2GB: layers are recomputed for that, and a smaller size than is needed is an error"}),
 		Action: func(c *cli.Context) error {
 			if err := noArguments(c); err != nil {
 				return err
@@ -46,10 +47,11 @@ func benchTrainCommand(s streams) *cli.Command {
 			o := bench.TrainOptions{Shape: c.String("shape"), Weights: c.String("weights"), Batch: c.Int("batch"), Seq: c.Int("seq"),
 				Rank: c.Int("rank"), Supervised: c.Int("supervised"), Threads: c.Int("threads"), Runs: c.Int("runs")}
 			if c.IsSet("memory") {
-				var err error
-				if o.MemoryBytes, err = bench.ParseBytes(c.String("memory")); err != nil {
+				size, err := bytesize.Parse(c.String("memory"))
+				if err != nil {
 					return usagef("memory: %w", err)
 				}
+				o.MemoryBytes = int64(size)
 			}
 			if err := o.Validate(); err != nil {
 				return usageError{err}

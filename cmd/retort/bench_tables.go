@@ -22,6 +22,9 @@ func printTrain(c *cli.Context, s streams, f *bench.TrainFigures) error {
 	t := newTable(s, "Work", "Tokens", "Seconds", "Tokens/s", "(min to max)", "GFLOP/s", "Of peak")
 	t.AppendRow(workRow("step", &f.Step))
 	t.Render()
+	if f.Recomputed > 0 {
+		fmt.Fprintf(s.out, "%d layers computed again for their gradients, to save memory\n", f.Recomputed)
+	}
 	printMemory(s, f.Memory)
 	return nil
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 
+	"github.com/retort-ml/retort/internal/bytesize"
 	"github.com/retort-ml/retort/pipeline"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -12,9 +14,9 @@ import (
 func planCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:        "plan",
-		Usage:       "say which stages run would reuse and which it would run, and why",
+		Usage:       "say which stages run would reuse and which it would run, why, and in how much memory",
 		ArgsUsage:   "RECIPE",
-		Description: "Changes nothing.",
+		Description: "Changes nothing. Fails, as run does, if a stage takes more memory than there is.",
 		Flags:       []cli.Flag{storeFlag(), setFlag(), targetFlag(), jsonFlag()},
 		Action:      func(c *cli.Context) error { return plan(c, s) },
 	}
@@ -30,18 +32,26 @@ func plan(c *cli.Context, s streams) error {
 		return err
 	}
 	if c.Bool("json") {
-		return printJSON(s, plan)
+		return errors.Join(printJSON(s, plan), plan.Err())
 	}
-	t := newTable(s, "Stage", "Kind", "Action", "Why", "Artifact")
+	t := newTable(s, "Stage", "Kind", "Action", "Why", "Peak memory", "Artifact")
 	for _, stage := range plan.Stages {
 		why := stage.Reason
 		if stage.Resumes {
 			why += "; continues partial work"
 		}
-		t.AppendRow(table.Row{stage.Name, stage.Kind, stage.Action, why, stage.ID[:16]})
+		t.AppendRow(table.Row{stage.Name, stage.Kind, stage.Action, why, peak(stage.PeakBytes), stage.ID[:16]})
 	}
 	t.Render()
-	return nil
+	return plan.Err()
+}
+
+// peak is a forecast for people, empty where there is none.
+func peak(bytes int64) string {
+	if bytes == 0 {
+		return ""
+	}
+	return bytesize.Size(bytes).String()
 }
 
 func printJSON(s streams, v any) error {

@@ -95,9 +95,9 @@ func showRun(c *cli.Context, s streams, r *pipeline.Record) error {
 	if r.Error != "" {
 		fmt.Fprintf(s.out, "%s\n", r.Error)
 	}
-	t := newTable(s, "Stage", "Kind", "Outcome", "Why", "Seconds", "Peak MB")
+	t := newTable(s, "Stage", "Kind", "Outcome", "Why", "Seconds", "Peak memory", "Planned")
 	for _, st := range r.Stages {
-		t.AppendRow(table.Row{st.Name, st.Kind, st.Outcome, st.Reason, fmt.Sprintf("%.1f", st.Seconds), st.PeakBytes >> 20})
+		t.AppendRow(table.Row{st.Name, st.Kind, st.Outcome, st.Reason, fmt.Sprintf("%.1f", st.Seconds), peak(st.PeakBytes), peak(st.PlannedBytes)})
 	}
 	t.Render()
 	return nil

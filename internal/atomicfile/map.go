@@ -62,6 +62,14 @@ func mapOpen(path string, file *os.File) (*Mapping, error) {
 // the process, and must not be used after Close. After Close it is nil.
 func (m *Mapping) Bytes() []byte { return m.data }
 
+// Release gives back the memory that holds the content, if the system can read
+// it from the file again. Bytes goes on to be the content.
+func (m *Mapping) Release() {
+	if m.unmap != nil && m.data != nil {
+		releasePages(m.data)
+	}
+}
+
 // Close releases the memory. A second Close returns fs.ErrClosed.
 func (m *Mapping) Close() error {
 	if m.path == "" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/retort-ml/retort/internal/compute/cpu"
+	"github.com/retort-ml/retort/train"
 )
 
 // checkWork tells whether figures agree with each other.
@@ -60,7 +61,15 @@ func TestTrain(t *testing.T) {
 	if !(math.Abs(f.Loss-math.Log(256)) < 1) {
 		t.Errorf("loss %v", f.Loss)
 	}
-	o.Supervised, o.MemoryBytes, o.Threads = 0, 1, 1
+	if f.Recomputed != 0 || f.PlannedBytes < 1<<20 {
+		t.Errorf("%d layers recomputed, %d bytes planned", f.Recomputed, f.PlannedBytes)
+	}
+	o.MemoryBytes = 1
+	var small *train.MemoryError
+	if _, err := Train(t.Context(), o); !errors.As(err, &small) || small.Limit != 1 {
+		t.Errorf("a budget of 1 byte: %v", err)
+	}
+	o.Supervised, o.MemoryBytes, o.Threads = 0, 0, 1
 	all, err := Train(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -205,18 +214,6 @@ func TestSpread(t *testing.T) {
 	} {
 		if got := spread(c.values); got != c.want {
 			t.Errorf("spread of %v is %+v, want %+v", c.values, got, c.want)
-		}
-	}
-}
-
-func TestParseBytes(t *testing.T) {
-	for text, want := range map[string]int64{
-		"900MB": 900e6, "1.2GB": 12e8, "1.2 gb": 12e8, "2GiB": 2 << 30, "1000000": 1e6, "512 KiB": 512 << 10, "7b": 7,
-		"": 0, "MB": 0, "-1MB": 0, "1XB": 0, "1e9": 0, "0": 0, "9999999999TB": 0, "1.2.3MB": 0, "NaN": 0, "inf": 0, "1 000 MB": 0,
-	} {
-		got, err := ParseBytes(text)
-		if got != want || (err == nil) != (want > 0) {
-			t.Errorf("%q is %d (%v), want %d", text, got, err, want)
 		}
 	}
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime/debug"
 	"time"
 
 	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/internal/bytesize"
 	"github.com/retort-ml/retort/internal/compute/cpu"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/internal/random"
@@ -50,6 +50,9 @@ type TrainFigures struct {
 	Supervised int     `json:"supervised_tokens_per_step"`
 	Loss       float64 `json:"last_loss_nats"` // of random tokens: it shows only that numbers are in order
 	Step       Work    `json:"step"`
+	Recomputed int     `json:"recomputed_layers"`
+	// PlannedBytes is the peak memory that was foreseen.
+	PlannedBytes int64 `json:"planned_memory_bytes"`
 	Memory
 	Machine Machine `json:"machine"`
 }
@@ -75,7 +78,7 @@ func (o TrainOptions) layout() (layout, error) {
 }
 
 // Train measures whole optimizer steps of LoRA training, as train.Run does
-// them. A memory budget makes the garbage collector keep to it as far as it can.
+// them. A memory budget makes it recompute layers.
 func Train(ctx context.Context, o TrainOptions) (*TrainFigures, error) {
 	l, err := o.layout()
 	if err != nil {
@@ -84,9 +87,6 @@ func Train(ctx context.Context, o TrainOptions) (*TrainFigures, error) {
 	c, err := Shape(o.Shape)
 	if err != nil {
 		return nil, err
-	}
-	if o.MemoryBytes > 0 {
-		defer debug.SetMemoryLimit(debug.SetMemoryLimit(o.MemoryBytes))
 	}
 	dev := cpu.New(o.Threads)
 	f := &TrainFigures{Bench: "train", Shape: o.Shape, Weights: o.Weights, Batch: o.Batch, Seq: o.Seq, Rank: o.Rank,
@@ -103,7 +103,7 @@ func Train(ctx context.Context, o TrainOptions) (*TrainFigures, error) {
 		return nil, err
 	}
 	before := peakGFLOPS(dev, peakTime)
-	seconds, err := f.steps(ctx, m, o.Runs)
+	seconds, err := f.steps(ctx, m, o)
 	if err != nil {
 		return nil, err
 	}
@@ -114,14 +114,15 @@ func Train(ctx context.Context, o TrainOptions) (*TrainFigures, error) {
 	return f, nil
 }
 
-// steps trains m and returns how long each of the last runs steps took.
-func (f *TrainFigures) steps(ctx context.Context, m *model.Model, runs int) ([]float64, error) {
+// steps trains m and returns how long each of the last o.Runs steps took.
+func (f *TrainFigures) steps(ctx context.Context, m *model.Model, o TrainOptions) ([]float64, error) {
 	var seconds []float64
 	var last time.Time
 	run := train.Run{
 		Student: m,
 		Data:    train.Data{Source: same{f.batch(&m.Config)}, Objective: train.CrossEntropy{}},
-		Options: train.Options{Steps: warmSteps + runs, Seed: seed},
+		Options: train.Options{Steps: warmSteps + o.Runs, Seed: seed, Memory: bytesize.Size(o.MemoryBytes)},
+		Planned: func(m train.Memory) { f.Recomputed, f.PlannedBytes = m.Recomputed, m.Peak },
 		Report: func(p train.Progress) {
 			now := time.Now()
 			if p.Step > warmSteps {

@@ -75,6 +75,13 @@ func (f *File) Bytes(name string) ([]byte, error) {
 	return slices.Clip(f.data[t.offset : t.offset+t.Size]), nil
 }
 
+// Release gives back the memory of the mapped file: what is used again is read again.
+func (f *File) Release() {
+	if f.mapping != nil {
+		f.mapping.Release()
+	}
+}
+
 // Close releases the file and with it every slice that Bytes returned.
 func (f *File) Close() error {
 	if f.data == nil {

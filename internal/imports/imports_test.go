@@ -20,6 +20,8 @@ const module = "github.com/retort-ml/retort/"
 var allowed = map[string][]string{
 	"internal/atomicfile":  {},
 	"internal/random":      {},
+	"internal/bytesize":    {},
+	"internal/memory":      {},
 	"internal/imports":     {},
 	"internal/spelling":    {},
 	"internal/gradcheck":   {},
@@ -32,15 +34,15 @@ var allowed = map[string][]string{
 	"internal/model":       {"internal/atomicfile", "internal/random", "internal/safetensors", "internal/gguf", "internal/tokenizer", "internal/compute", "internal/autodiff"},
 	"datasets":             {"internal/atomicfile"},
 	"pipeline":             {"internal/atomicfile"},
-	"train":                {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/safetensors", "internal/random", "internal/atomicfile"},
+	"train":                {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/safetensors", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory"},
 	"distill":              {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/random", "internal/atomicfile"},
 	"distill/teachertest":  {"distill", "internal/model"},
 	"quantize":             {"internal/model", "internal/autodiff", "internal/compute", "internal/gguf", "internal/tokenizer", "internal/atomicfile"},
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
-	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/spelling"},
-	"recipes":              {"pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/spelling"},
-	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench"},
+	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/bytesize", "internal/spelling"},
+	"recipes":              {"pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
+	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench", "internal/bytesize"},
 }
 
 // owners lists which packages may import an outside module; those that are not

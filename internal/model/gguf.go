@@ -24,7 +24,7 @@ func LoadGGUF(dev compute.Device, path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", path, errors.Join(err, f.Close()))
 	}
-	m.close = f.Close
+	m.close, m.release = f.Close, f.Release
 	return m, nil
 }
 

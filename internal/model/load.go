@@ -28,7 +28,7 @@ func Load(dev compute.Device, dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", dir, errors.Join(err, f.Close()))
 	}
-	m.close = f.Close
+	m.close, m.release = f.Close, f.Release
 	return m, nil
 }
 

@@ -79,6 +79,9 @@ func (m *Model) AddLoRA(o LoRA, rng *rand.Rand) error {
 	if err := m.addUpdates(o, targets, sizes); err != nil {
 		return fmt.Errorf("add low-rank updates: %w", err)
 	}
+	if m.IsOutline() {
+		return nil
+	}
 	for _, mod := range targets {
 		a := m.dev.Host(compute.Of(mod.part.LoRA.A.Value))
 		bound := 1 / math.Sqrt(float64(mod.part.Weight.In))
@@ -114,6 +117,7 @@ func (m *Model) addUpdates(o LoRA, targets []module, sizes map[string]updateSize
 		}
 		mod.part.LoRA = u
 		m.params = append(m.params, u.A, u.B)
+		m.trainable += size.r * (mod.part.Weight.In + mod.part.Weight.Out)
 	}
 	return nil
 }
@@ -162,6 +166,10 @@ func (m *Model) Merge() {
 		if u == nil {
 			continue
 		}
+		if m.IsOutline() {
+			mod.part.Weight = compute.Outline(compute.F32, mod.part.Weight.Out, mod.part.Weight.In)
+			continue
+		}
 		merged := m.expand(mod.part.Weight)
 		// W[o,i] += scale·Σ_r B[o,r]·A[r,i]: the gradient product of B with A as the weight.
 		m.dev.MatMulGrad(compute.Of(merged), compute.Of(u.B.Value), compute.SharedF32(u.A.Value), u.Scale, true)
@@ -175,5 +183,5 @@ func (m *Model) removeUpdates() {
 	for _, mod := range m.modules() {
 		mod.part.LoRA = nil
 	}
-	m.LoRA, m.params, m.sizes = nil, nil, nil
+	m.LoRA, m.params, m.trainable, m.sizes = nil, nil, 0, nil
 }

@@ -27,8 +27,10 @@ type Model struct {
 	attention  *autodiff.Attention
 	activation compute.Activation
 	params     []*autodiff.Param
+	trainable  int                   // values of params
 	sizes      map[string]updateSize // of the low-rank updates, by module
 	close      func() error
+	release    func()
 }
 
 // Layer is one block of the decoder.
@@ -52,7 +54,7 @@ func (m *Model) Close() error {
 		return nil
 	}
 	c := m.close
-	m.close = nil
+	m.close, m.release = nil, nil
 	return c()
 }
 

@@ -1,9 +1,7 @@
 package model
 
 import (
-	"encoding/binary"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 
@@ -88,14 +86,5 @@ func (m *Model) matrixTensor(name string, w *compute.Weight) safetensors.Tensor 
 
 func (m *Model) arrayTensor(name string, a *tensor.Dense) safetensors.Tensor {
 	return safetensors.Tensor{Name: name, Dtype: safetensors.F32, Shape: a.Shape().Clone(),
-		Data: floatBytes(m.dev.Host(compute.Of(a)))}
-}
-
-// floatBytes is the little-endian encoding of values.
-func floatBytes(values []float32) []byte {
-	b := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
+		Data: safetensors.FloatBytes(m.dev.Host(compute.Of(a)))}
 }

@@ -12,12 +12,13 @@ import (
 
 func isGain(name string) bool { return strings.HasSuffix(name, "norm.weight") }
 
-// Unfreeze makes every weight a Param, converting matrices to float32.
+// Unfreeze makes every weight a Param, converting matrices to float32. Those
+// that are float32 arrays already, not parts of a file, are trained themselves.
 func (m *Model) Unfreeze() error {
 	if m.LoRA != nil {
 		return fmt.Errorf("train all weights: the model has low-rank updates: merge them first")
 	}
-	m.params = nil
+	m.params, m.trainable = nil, 0
 	m.unfreezeTable("model.embed_tokens.weight", m.Embed)
 	for i, l := range m.Layers {
 		p := fmt.Sprintf("model.layers.%d.", i)
@@ -40,6 +41,7 @@ func (m *Model) Unfreeze() error {
 func (m *Model) addParam(name string, values *tensor.Dense) *autodiff.Param {
 	p := &autodiff.Param{Name: name, Value: values, Grad: m.dev.New(values.Shape()...)}
 	m.params = append(m.params, p)
+	m.trainable += values.Shape().TotalSize()
 	return p
 }
 
@@ -50,6 +52,14 @@ func (m *Model) unfreezeTable(name string, t *autodiff.Table) {
 }
 
 func (m *Model) unfreezeMatrix(name string, w *compute.Weight) (*compute.Weight, *autodiff.Param) {
+	if m.IsOutline() {
+		p := &autodiff.Param{Name: name}
+		m.params, m.trainable = append(m.params, p), m.trainable+w.Out*w.In
+		return compute.Outline(compute.F32, w.Out, w.In), p
+	}
+	if a := w.Array(); a != nil {
+		return w, m.addParam(name, a)
+	}
 	p := m.addParam(name, m.expand(w))
 	return compute.SharedF32(p.Value), p
 }

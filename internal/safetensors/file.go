@@ -80,6 +80,13 @@ func (f *File) Bytes(name string) ([]byte, error) {
 	return f.data[e.begin:e.end:e.end], nil
 }
 
+// Release gives back the memory of the mapped file: what is used again is read again.
+func (f *File) Release() {
+	if f.mapping != nil {
+		f.mapping.Release()
+	}
+}
+
 // Close releases the file and with it every slice that Bytes returned.
 func (f *File) Close() error {
 	if f.data == nil {

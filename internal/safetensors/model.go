@@ -165,6 +165,13 @@ func (m *Model) Bytes(name string) ([]byte, error) {
 	return file.Bytes(name)
 }
 
+// Release gives back the memory of the mapped shards, as File.Release does.
+func (m *Model) Release() {
+	for _, file := range m.shards {
+		file.Release()
+	}
+}
+
 // Close releases the shards and with them every slice that Bytes returned.
 func (m *Model) Close() error {
 	var errs []error
