@@ -5,7 +5,8 @@ import "gorgonia.org/gorgonia"
 // Add returns x + branch. When branch came from x through a norm, a residual,
 // gorgonia would sum the two gradients of x by an operation that allocates;
 // here the norm's gradient takes up the sum's, whose node exists first because
-// the norm comes before the sum.
+// the norm comes before the sum. When branch has the supervised rows alone, so
+// has the sum: the rows of x that branch lacks are left out.
 func (g *Graph) Add(x, branch Value) Value {
 	if g.err != nil {
 		return Value{}
@@ -18,18 +19,31 @@ func (g *Graph) Add(x, branch Value) Value {
 	if carried {
 		norm.claimed = true
 	}
-	y := g.array(x.cols())
+	selects := branch.result.supervised && !x.result.supervised
+	if x.result.supervised && !branch.result.supervised {
+		return g.fail("add: a branch of all rows to the supervised ones")
+	}
+	y := branch.result.like(x.cols())
 	op := &operation{name: "add", out: []*result{y}, wrt: []bool{x.active && !carried, branch.active}}
 	op.run = func() error {
-		g.dev.Add(y.mat(), x.result.mat(), branch.result.mat())
+		if selects {
+			g.dev.Gather(y.mat(), x.result.mat(), g.in.Rows)
+			g.dev.Add(y.mat(), y.mat(), branch.result.mat())
+		} else {
+			g.dev.Add(y.mat(), x.result.mat(), branch.result.mat())
+		}
 		return nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		if !carried {
-			return gorgonia.Nodes{dy, dy}, nil
+		switch {
+		case carried:
+			norm.carry = dy
+			return gorgonia.Nodes{nil, dy}, nil
+		case selects && x.active:
+			dx, err := g.unselect(op, dy)
+			return gorgonia.Nodes{dx, dy}, err
 		}
-		norm.carry = dy
-		return gorgonia.Nodes{nil, dy}, nil
+		return gorgonia.Nodes{dy, dy}, nil
 	}
 	return g.record(op, x.active || branch.active, nil, x, branch)
 }

@@ -43,6 +43,9 @@ func (g *Graph) Attention(qkv Value, a *Attention) Value {
 		return g.fail("attention: input has %d columns, %d query and %d key/value heads of %d need %d",
 			qkv.cols(), a.Heads, a.KVHeads, a.HeadDim, a.Cols())
 	}
+	if qkv.result.supervised {
+		return g.fail("attention: it reads all rows, its input has the supervised ones")
+	}
 	if qkv.result.readers > 0 {
 		return g.fail("attention: another operation reads its input, which is changed in place")
 	}

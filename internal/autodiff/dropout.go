@@ -11,14 +11,14 @@ func (g *Graph) Dropout(x Value, p float32) Value {
 	if g.err != nil || p == 0 || !g.train {
 		return x
 	}
-	y := g.array(x.cols())
+	y := x.result.like(x.cols())
 	op := &operation{name: "dropout", out: []*result{y}, wrt: []bool{x.active}}
 	op.run = func() error {
 		g.dev.Dropout(y.mat(), x.result.mat(), p, g.key(op.id))
 		return nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx, dout := g.array(x.cols()), g.arrayOf(dy)
+		dx, dout := x.result.like(x.cols()), g.arrayOf(dy)
 		n, err := g.gradient(op, &operation{run: func() error {
 			g.dev.Dropout(dx.mat(), dout.mat(), p, g.key(op.id))
 			return nil

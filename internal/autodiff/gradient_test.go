@@ -209,8 +209,15 @@ func TestHeadGradients(t *testing.T) {
 	}
 }
 
-// More rows than the head takes at a time.
+// More rows than the head takes at a time, selected by it or before it.
 func TestHeadOfManyRows(t *testing.T) {
+	t.Run("of all", func(t *testing.T) {
+		testHeadOfManyRows(t, func(_ *autodiff.Graph, x autodiff.Value) autodiff.Value { return x })
+	})
+	t.Run("selected", func(t *testing.T) { testHeadOfManyRows(t, (*autodiff.Graph).Select) })
+}
+
+func testHeadOfManyRows(t *testing.T, rowsOf func(g *autodiff.Graph, x autodiff.Value) autodiff.Value) {
 	const n = 600
 	f := newFixture(t)
 	table := f.table(3, 2, true)
@@ -224,6 +231,6 @@ func TestHeadOfManyRows(t *testing.T) {
 	}
 	in.Loss = crossEntropy(targets...)
 	g := autodiff.New(f.dev, n, true)
-	g.Head(g.Embed(table), table)
+	g.Head(rowsOf(g, g.Embed(table)), table)
 	f.checkGradients(g, in)
 }

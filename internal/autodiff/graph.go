@@ -156,7 +156,7 @@ func (g *Graph) apply(o *operation, inputs ...*gorgonia.Node) (*gorgonia.Node, e
 }
 
 // array is a result of the graph's rows.
-func (g *Graph) array(cols int) *result { return &result{rows: g.rows, cols: cols} }
+func (g *Graph) array(cols int) *result { return &result{graph: g, rows: g.rows, cols: cols} }
 
 // record adds an operation of the forward pass, which reads values and
 // parameters, if any.
@@ -209,11 +209,14 @@ func (g *Graph) gradient(o, gradient *operation, dx *result, nodes ...*gorgonia.
 }
 
 // arrayOf is the array of a node. Where several operations read a value,
-// gorgonia sums its gradients, in arrays of its own.
+// gorgonia sums its gradients, in arrays of its own, which have the rows of what they sum.
 func (g *Graph) arrayOf(n *gorgonia.Node) *result {
 	r := g.results[n]
 	if r == nil {
-		r = &result{rows: n.Shape()[0], cols: n.Shape()[1]}
+		r = &result{graph: g, rows: n.Shape()[0], cols: n.Shape()[1]}
+		if inputs := g.graph.From(n.ID()); inputs.Next() {
+			r.supervised = g.arrayOf(inputs.Node().(*gorgonia.Node)).supervised
+		}
 		g.results[n] = r
 	}
 	return r

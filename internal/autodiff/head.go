@@ -43,12 +43,16 @@ func (g *Graph) Head(x Value, t *Table) {
 	op := &headOp{g: g, table: t, x: x.result, backward: g.train && (x.active || trains), trains: trains}
 	op.operation = &operation{name: "loss", scalar: true, wrt: []bool{x.active, trains}, run: op.forward}
 	chunk := min(g.rows, headRows)
-	g.reserve("head rows", chunk, x.cols())
 	g.reserve("logits", chunk, t.Weight.Out)
 	if op.backward {
-		op.dx = g.array(x.cols())
+		op.dx = x.result.like(x.cols())
 		op.out = []*result{op.dx}
-		g.reserve("head gradient", chunk, x.cols())
+	}
+	if !x.result.supervised {
+		g.reserve("head rows", chunk, x.cols())
+		if op.backward {
+			g.reserve("head gradient", chunk, x.cols())
+		}
 	}
 	op.diff = func(loss, _ *gorgonia.Node) (gorgonia.Nodes, error) {
 		// The gradient was computed with the loss, whose own gradient is 1.
@@ -59,18 +63,16 @@ func (g *Graph) Head(x Value, t *Table) {
 }
 
 func (op *headOp) forward() error {
-	g, dev, x := op.g, op.g.dev, op.x.mat()
+	g, dev := op.g, op.g.dev
 	in := g.in
-	if op.backward {
+	if op.backward && !op.x.supervised {
 		dev.Clear(op.dx.mat())
 	}
 	g.lossSum = 0
 	for from := 0; from < len(in.Rows); from += headRows {
 		to := min(from+headRows, len(in.Rows))
-		rows := in.Rows[from:to]
-		xs := g.temp("head rows", to-from, x.Cols)
+		xs := op.rows(from, to)
 		logits := g.temp("logits", to-from, op.table.Weight.Out)
-		dev.Gather(xs, x, rows)
 		dev.MatMul(logits, xs, op.table.Weight, 1, false)
 		sum, err := in.Loss(dev, logits, from, to)
 		if err != nil {
@@ -84,11 +86,32 @@ func (op *headOp) forward() error {
 			dev.MatMulOuter(compute.Of(op.table.Param.Grad), logits, xs, 1, true)
 		}
 		if op.backward {
-			dxs := g.temp("head gradient", to-from, x.Cols)
-			dev.MatMulGrad(dxs, logits, op.table.Weight, 1, false)
-			dev.Scatter(op.dx.mat(), dxs, rows)
+			op.gradient(logits, from, to)
 		}
 	}
 	*g.lossValue = gorgonia.F32(g.lossSum)
 	return nil
+}
+
+// rows are the supervised rows from ≤ i < to of x.
+func (op *headOp) rows(from, to int) compute.Mat {
+	x := op.x.mat()
+	if op.x.supervised {
+		return x.RowRange(from, to)
+	}
+	xs := op.g.temp("head rows", to-from, x.Cols)
+	op.g.dev.Gather(xs, x, op.g.in.Rows[from:to])
+	return xs
+}
+
+// gradient sets those rows of dx from the gradient of their logits.
+func (op *headOp) gradient(dlogits compute.Mat, from, to int) {
+	g, dx := op.g, op.dx.mat()
+	if op.x.supervised {
+		g.dev.MatMulGrad(dx.RowRange(from, to), dlogits, op.table.Weight, 1, false)
+		return
+	}
+	dxs := g.temp("head gradient", to-from, dx.Cols)
+	g.dev.MatMulGrad(dxs, dlogits, op.table.Weight, 1, false)
+	g.dev.Scatter(dx, dxs, g.in.Rows[from:to])
 }

@@ -24,10 +24,10 @@ func (g *Graph) Linear(x Value, l *Linear) Value {
 		return g.fail("linear: %w", err)
 	}
 	trains := g.train && l.trains()
-	op := &linearOp{g: g, l: l, x: x.result, y: g.array(l.Out())}
+	op := &linearOp{g: g, l: l, x: x.result, y: x.result.like(l.Out())}
 	op.operation = &operation{name: "linear", out: []*result{op.y}, readsInput: l.trains(), wrt: []bool{x.active, trains}, run: op.forward}
 	if rank := l.rank(); rank > 0 {
-		op.low = g.array(rank)
+		op.low = x.result.like(rank)
 		op.low.kept = true
 		op.out = append(op.out, op.low)
 		if g.train {
@@ -40,7 +40,7 @@ func (g *Graph) Linear(x Value, l *Linear) Value {
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		var dx *result
 		if x.active {
-			dx = g.array(l.In())
+			dx = x.result.like(l.In())
 		}
 		dout := g.arrayOf(dy)
 		n, err := g.gradient(op.operation, &operation{run: func() error {

@@ -32,7 +32,7 @@ func (g *Graph) RMSNorm(x Value, gain *Gain, eps float32) Value {
 		return g.fail("norm: input has %d columns, gain %d", x.cols(), n)
 	}
 	trains := g.train && gain.Param != nil
-	y := g.array(x.cols())
+	y := x.result.like(x.cols())
 	weights := compute.Of(gain.Values)
 	op := &normOp{operation: &operation{name: "rmsnorm", out: []*result{y}, readsInput: true, cheap: true, wrt: []bool{x.active, trains}}}
 	op.run = func() error {
@@ -40,20 +40,26 @@ func (g *Graph) RMSNorm(x Value, gain *Gain, eps float32) Value {
 		return nil
 	}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dx, dout := g.array(x.cols()), g.arrayOf(dy)
+		dx, dout := x.result.like(x.cols()), g.arrayOf(dy)
 		inputs, gradient := gorgonia.Nodes{dy}, &operation{}
 		var carry *result
 		if op.carry != nil {
 			inputs = append(inputs, op.carry)
 			carry = g.arrayOf(op.carry)
-			gradient.inPlace = carry
+			if carry.supervised == dx.supervised {
+				gradient.inPlace = carry
+			}
 		}
 		gradient.run = func() error {
 			var dgain compute.Mat
 			if trains {
 				dgain = compute.Of(gain.Param.Grad)
 			}
-			if carry != nil && dx.memory != carry.memory {
+			switch {
+			case carry == nil || dx.memory == carry.memory:
+			case carry.supervised != dx.supervised:
+				g.spread(dx, carry)
+			default:
 				g.dev.Copy(dx.mat(), carry.mat())
 			}
 			g.dev.RMSNormGrad(dx.mat(), dgain, dout.mat(), x.result.mat(), weights, eps, carry != nil)

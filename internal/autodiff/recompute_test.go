@@ -9,8 +9,11 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 )
 
-// layers is a graph of n blocks with every operation in them.
-func (f *fixture) layers(n int) func(g *autodiff.Graph) {
+// layers is a graph of n blocks with every operation in them, of which the last
+// computes the supervised rows alone.
+func (f *fixture) layers(n int) func(g *autodiff.Graph) { return f.layersWith(n, true, 0.1) }
+
+func (f *fixture) layersWith(n int, selects bool, dropout float32) func(g *autodiff.Graph) {
 	a, table := attention(), f.table(6, width, true)
 	type layer struct {
 		norm                   *autodiff.Gain
@@ -19,15 +22,19 @@ func (f *fixture) layers(n int) func(g *autodiff.Graph) {
 	var list []layer
 	for range n {
 		list = append(list, layer{f.gain(width, true),
-			f.linear(width, part{out: 24, bias: true, lora: true, dropout: 0.1}, part{out: 8, trained: true}, part{out: 8}),
+			f.linear(width, part{out: 24, bias: true, lora: true, dropout: dropout}, part{out: 8, trained: true}, part{out: 8}),
 			f.linear(24, part{out: width, lora: true}), f.linear(width, part{out: 160, lora: true}, part{out: 160}), f.linear(160, part{out: width, trained: true})})
 	}
 	return func(g *autodiff.Graph) {
-		x := g.Dropout(g.Embed(table), 0.1)
-		for _, l := range list {
+		x := g.Dropout(g.Embed(table), dropout)
+		for i, l := range list {
 			g.Begin()
-			x = g.Add(x, g.Linear(g.Attention(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.qkv), a), l.out))
-			x = g.Add(x, g.Dropout(g.Linear(g.GLU(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.gateUp), compute.SiLU), l.down), 0.2))
+			attended := g.Attention(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.qkv), a)
+			if selects && i == n-1 {
+				attended = g.Select(attended)
+			}
+			x = g.Add(x, g.Linear(attended, l.out))
+			x = g.Add(x, g.Dropout(g.Linear(g.GLU(g.Linear(g.RMSNorm(x, l.norm, 1e-5), l.gateUp), compute.SiLU), l.down), 2*dropout))
 			g.End()
 		}
 		g.Head(x, table)

@@ -10,6 +10,9 @@ import (
 // memory is what the plan gives it, see plan.go.
 type result struct {
 	rows, cols int
+	graph      *Graph
+	// supervised: it has the rows that Inputs.Rows names, and room for all.
+	supervised bool
 	producer   *operation // nil for an array that gorgonia made, a sum of gradients
 	// kept: a gradient reads it, so it must outlive the forward pass or be computed again.
 	kept bool
@@ -26,7 +29,16 @@ type shape struct{ rows, stride int }
 
 func (r *result) shape() shape { return shape{r.rows, compute.Stride(r.cols)} }
 
+// like is another result of the same rows.
+func (r *result) like(cols int) *result {
+	return &result{graph: r.graph, rows: r.rows, cols: cols, supervised: r.supervised}
+}
+
 // mat is the array, while its memory is its own.
 func (r *result) mat() compute.Mat {
-	return compute.Mat{Array: r.memory, Rows: r.rows, Cols: r.cols, Stride: compute.Stride(r.cols)}
+	rows := r.rows
+	if r.supervised {
+		rows = len(r.graph.in.Rows)
+	}
+	return compute.Mat{Array: r.memory, Rows: rows, Cols: r.cols, Stride: compute.Stride(r.cols)}
 }

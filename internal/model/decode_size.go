@@ -93,16 +93,21 @@ func (s *stepSize) RMSNorm(x int, _ *autodiff.Gain, _ float32) int { return s.ne
 
 // Linear is an array of the outputs, and one for the updates' inner values.
 func (s *stepSize) Linear(_ int, l *autodiff.Linear) int {
+	rank := 0
 	for _, p := range l.Parts {
 		if p.LoRA != nil {
-			s.lowRank = max(s.lowRank, p.LoRA.A.Value.Shape()[0])
+			rank += p.LoRA.A.Value.Shape()[0]
 		}
 	}
+	s.lowRank = max(s.lowRank, rank)
 	return s.next(l.Out())
 }
 
 // Attention is an array of the queries' width.
 func (s *stepSize) Attention(_ int, a *autodiff.Attention) int { return s.next(a.Heads * a.HeadDim) }
+
+// Select is x.
+func (s *stepSize) Select(x int) int { return x }
 
 // GLU is an array of half the width.
 func (s *stepSize) GLU(gateUp int, _ compute.Activation) int { return s.next(gateUp / 2) }

@@ -155,6 +155,9 @@ func (e *eager) cached() []compute.CachedSequence {
 	return e.sequences
 }
 
+// Select keeps all rows: callers choose among them.
+func (e *eager) Select(x compute.Mat) compute.Mat { return x }
+
 // GLU is the gated activation.
 func (e *eager) GLU(gateUp compute.Mat, act compute.Activation) compute.Mat {
 	y := e.next(gateUp.Cols / 2)

@@ -17,6 +17,8 @@ type ops[V any] interface {
 	RMSNorm(x V, gain *autodiff.Gain, eps float32) V
 	Linear(x V, l *autodiff.Linear) V
 	Attention(qkv V, a *autodiff.Attention) V
+	// Select may leave out rows that nothing reads any more.
+	Select(x V) V
 	GLU(gateUp V, act compute.Activation) V
 	Add(x, branch V) V
 	Dropout(x V, p float32) V
@@ -34,6 +36,9 @@ func hidden[V any](o ops[V], m *Model, dropout float32) V {
 		o.Begin()
 		o.At(l.attentionPlace)
 		a := o.Attention(o.Linear(o.RMSNorm(x, l.AttentionNorm, eps), l.QKV), m.attention)
+		if i == len(m.Layers)-1 {
+			a = o.Select(a)
+		}
 		x = o.Add(x, o.Dropout(o.Linear(a, l.Output), dropout))
 		o.At(l.mlpPlace)
 		f := o.GLU(o.Linear(o.RMSNorm(x, l.MLPNorm, eps), l.GateUp), m.activation)

@@ -227,6 +227,16 @@ func TestThreadsGiveTheSameBytes(t *testing.T) {
 			d.MatMulOuter(dw, randomMat(random(), 1100, 300), randomMat(random(), 1100, 16), 1, true)
 			return dw
 		},
+		"MatMulOuter of a wide gradient": func(d *Device) compute.Mat {
+			dw := randomMat(random(), 700, 70)
+			d.MatMulOuter(dw, randomMat(random(), 300, 700), randomMat(random(), 300, 70), 1, true)
+			return dw
+		},
+		"MatMulOuter of few columns": func(d *Device) compute.Mat {
+			dw := randomMat(random(), 16, 100)
+			d.MatMulOuter(dw, randomMat(random(), 1100, 16), randomMat(random(), 1100, 100), 1, true)
+			return dw
+		},
 		"SumRows": func(d *Device) compute.Mat {
 			y := randomMat(random(), 1, 100)
 			d.SumRows(y, randomMat(random(), 1000, 100))

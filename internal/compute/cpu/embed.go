@@ -35,7 +35,7 @@ func (d *Device) EmbedGrad(dw, dy compute.Mat, ids []int32, factor float32) {
 	}
 	checkIDs("EmbedGrad", ids, w.rows)
 	// An id may come many times: threads share the columns, not the rows.
-	span := columnSpan(w.cols, 1, len(d.workers))
+	_, span := outerPieces(1, w.cols, len(d.workers))
 	d.eachSpan(w.cols, span, func(_ *worker, from, to int) {
 		for i, id := range ids {
 			if id >= 0 {

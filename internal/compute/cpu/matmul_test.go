@@ -66,10 +66,14 @@ func TestMatMulGrad(t *testing.T) {
 	})
 }
 
+// outerShapes are Out, In, N on both sides of outerStride, of several spans and
+// groups, and summed in several depths.
+var outerShapes = [][3]int{{outerStride, 40, 257}, {outerStride + 1, 33, 257}, {25, 100, 600}, {113, 300, 20}}
+
 func TestMatMulOuter(t *testing.T) {
 	eachKernels(t, func(t *testing.T, d *Device) {
 		r := random()
-		for _, shape := range matmulShapes {
+		for _, shape := range append(outerShapes, matmulShapes...) {
 			out, in, n := shape[0], shape[1], shape[2] // the longest is the one summed over
 			for _, add := range []bool{false, true} {
 				dy, x, dw := randomMat(r, n, out), randomMat(r, n, in), randomMat(r, out, in)
