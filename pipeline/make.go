@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/retort-ml/retort/internal/atomicfile"
+	"github.com/retort-ml/retort/internal/memory"
 )
 
 // make runs the stage of n under the lock of its artifact. Its inputs are
@@ -42,13 +43,13 @@ func (r *runner) make(ctx context.Context, n *node) error {
 	}
 	r.started(sr)
 	debug.FreeOSMemory() // of the stage before
-	counted, began := resetPeak(), time.Now()
+	counted, began := memory.ResetPeak(), time.Now()
 	if err = r.fault; err == nil {
 		err = r.execute(ctx, n)
 	}
 	sr.Seconds = time.Since(began).Seconds()
 	if counted {
-		sr.PeakBytes = peakBytes()
+		sr.PeakBytes = memory.Peak()
 	}
 	if err == nil {
 		err = r.fault

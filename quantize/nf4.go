@@ -8,11 +8,6 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 )
 
-const (
-	nf4Block  = 64  // values that share a scale
-	nf4Nested = 256 // scales that share a scale
-)
-
 // nf4Map are the 16 values of NF4 (Dettmers et al. 2023, appendix E): quantiles
 // of the normal distribution, scaled to ±1, with a zero.
 var nf4Map = []float32{
@@ -99,14 +94,14 @@ func nearestDynamic(x float32) byte {
 func encodeNF4(w *compute.Weight) (*compute.Weight, error) {
 	n := w.Out * w.In
 	d := compute.NF4Data{Codes: make([]byte, n/2), QuantMap: nf4Map}
-	scales := make([]float32, (n+nf4Block-1)/nf4Block)
+	scales := make([]float32, (n+compute.NF4Block-1)/compute.NF4Block)
 	// Rows are multiples of half a block: two of them begin where a block does.
 	err := eachRows(w, 2, func(row int, values []float32) error {
-		for i := 0; i < len(values); i += nf4Block {
+		for i := 0; i < len(values); i += compute.NF4Block {
 			from := row*w.In + i
-			block := values[i:min(i+nf4Block, len(values))]
+			block := values[i:min(i+compute.NF4Block, len(values))]
 			var ok bool
-			if scales[from/nf4Block], ok = encodeNF4Block(d.Codes[from/2:], block); !ok {
+			if scales[from/compute.NF4Block], ok = encodeNF4Block(d.Codes[from/2:], block); !ok {
 				return notFinite(values, row, w.In)
 			}
 		}
@@ -152,8 +147,8 @@ func encodeScales(d *compute.NF4Data, scales []float32) {
 	d.NestedOffset = float32(sum / float64(len(scales)))
 	d.NestedMap = dynamicMap
 	d.Absmax = make([]byte, len(scales))
-	for from := 0; from < len(scales); from += nf4Nested {
-		block := scales[from:min(from+nf4Nested, len(scales))]
+	for from := 0; from < len(scales); from += compute.NF4Nested {
+		block := scales[from:min(from+compute.NF4Nested, len(scales))]
 		largest := float32(0)
 		for _, s := range block {
 			largest = max(largest, abs(s-d.NestedOffset))

@@ -10,7 +10,9 @@
 // a hand-written gradient that call the device. Two habits make that fast and
 // safe:
 //
-//   - An operation owns its output and reuses it from run to run.
+//   - The graph plans its memory before the first run: each result has an array
+//     from when it is computed to its last reader, the same in every run. What a
+//     gradient reads is kept, or computed again just before (see plan.go).
 //   - The parameters of an operation enter the graph as one scalar, its handle.
 //     The operation's gradient adds to Param.Grad itself, so a weight that two
 //     operations share (a tied head) needs no sum in the graph, and several

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/retort-ml/retort/internal/compute/cpu"
+	"github.com/retort-ml/retort/internal/memory"
 )
 
 // Spread is what some runs came to.
@@ -94,7 +95,7 @@ type Memory struct {
 // measureMemory reads the peak so far, against a budget if one is given.
 func measureMemory(budget int64) Memory {
 	m := Memory{BudgetBytes: budget}
-	peak := peakBytes()
+	peak := memory.Peak()
 	if peak == 0 {
 		return m
 	}

@@ -2,9 +2,10 @@ package compute
 
 import "fmt"
 
+// How NF4 is divided.
 const (
-	nf4Block  = 64  // values that share a scale
-	nf4Nested = 256 // scales that share a scale
+	NF4Block  = 64  // values that share a scale
+	NF4Nested = 256 // scales that share a scale
 )
 
 // NF4Data is an Out × In matrix as bitsandbytes stores it (Dettmers et al.
@@ -32,7 +33,7 @@ func NewNF4Weight(out, in int, d NF4Data) (*Weight, error) {
 	if err != nil {
 		return nil, err
 	}
-	scales := (out*in + nf4Block - 1) / nf4Block // out·in is 2·len(d.Codes)
+	scales := (out*in + NF4Block - 1) / NF4Block // out·in is 2·len(d.Codes)
 	for _, part := range []struct {
 		name      string
 		got, want int
@@ -40,7 +41,7 @@ func NewNF4Weight(out, in int, d NF4Data) (*Weight, error) {
 		{"values of quant_map", len(d.QuantMap), 16},
 		{"values of absmax", len(d.Absmax), scales},
 		{"values of nested_quant_map", len(d.NestedMap), 256},
-		{"values of nested_absmax", len(d.NestedAbsmax), (scales + nf4Nested - 1) / nf4Nested},
+		{"values of nested_absmax", len(d.NestedAbsmax), (scales + NF4Nested - 1) / NF4Nested},
 	} {
 		if part.got != part.want {
 			return nil, fmt.Errorf("weight %s (%d, %d): %d %s, want %d", NF4, out, in, part.got, part.name, part.want)
@@ -57,7 +58,7 @@ func (d *NF4Data) bytes() int { return len(d.Codes) + len(d.Absmax) + 4*len(d.Ne
 // from, whole groups.
 func (d *NF4Data) dequantize(dst []float32, from int) {
 	for ; len(dst) > 0; dst, from = dst[groupValues:], from+groupValues {
-		scale := d.scale(from / nf4Block)
+		scale := d.scale(from / NF4Block)
 		for j, b := range d.Codes[from/2:][:groupValues/2] {
 			dst[2*j] = d.QuantMap[b>>4] * scale
 			dst[2*j+1] = d.QuantMap[b&15] * scale
@@ -67,6 +68,6 @@ func (d *NF4Data) dequantize(dst []float32, from int) {
 
 // scale is that of a block of values.
 func (d *NF4Data) scale(block int) float32 {
-	product := d.NestedMap[d.Absmax[block]] * d.NestedAbsmax[block/nf4Nested]
+	product := d.NestedMap[d.Absmax[block]] * d.NestedAbsmax[block/NF4Nested]
 	return float32(product) + d.NestedOffset // the conversion forbids one rounding for both
 }

@@ -5,8 +5,8 @@ package compute
 func (f Format) MatrixBytes(out, in int) int {
 	n := out * f.RowBytes(in)
 	if f == NF4 {
-		scales := (out*in + nf4Block - 1) / nf4Block
-		n += scales + 4*((scales+nf4Nested-1)/nf4Nested)
+		scales := (out*in + NF4Block - 1) / NF4Block
+		n += scales + 4*((scales+NF4Nested-1)/NF4Nested)
 	}
 	return n
 }

@@ -1,4 +1,5 @@
-// Package memory says how much memory the machine has for this process.
+// Package memory says how much memory the machine has for this process, and
+// how much the process has had.
 package memory
 
 // Limit returns how many bytes the whole process may have before the machine,

@@ -1,6 +1,6 @@
 //go:build unix && !linux
 
-package bench
+package memory
 
 import (
 	"runtime"
@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// peakBytes returns the most resident memory that the process has had, or 0 if
+// Peak returns the most resident memory that the process has had, or 0 if
 // that cannot be told. Apple counts bytes, all others kibibytes.
-func peakBytes() int64 {
+func Peak() int64 {
 	var usage unix.Rusage
 	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
 		return 0
@@ -20,3 +20,6 @@ func peakBytes() int64 {
 	}
 	return int64(usage.Maxrss) << 10
 }
+
+// ResetPeak returns false: Peak counts from the beginning of the process.
+func ResetPeak() bool { return false }

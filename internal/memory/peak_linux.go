@@ -1,4 +1,4 @@
-package bench
+package memory
 
 import (
 	"bytes"
@@ -6,10 +6,10 @@ import (
 	"strconv"
 )
 
-// peakBytes returns the most resident memory that the process has had, or 0 if
+// Peak returns the most resident memory that the process has had, or 0 if
 // that cannot be told. The maximum of getrusage(2) would be that of a parent
 // process, if it was larger.
-func peakBytes() int64 {
+func Peak() int64 {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
@@ -21,4 +21,10 @@ func peakBytes() int64 {
 		return 0
 	}
 	return kib << 10
+}
+
+// ResetPeak makes Peak count from now (proc(5), clear_refs). It returns false
+// where the system does not allow that: then a peak may be an earlier one.
+func ResetPeak() bool {
+	return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) == nil
 }
