@@ -74,8 +74,8 @@ type configFile struct {
 	QuantizationConfig  json.RawMessage `json:"quantization_config,omitempty"`
 }
 
-// LoadConfig reads config.json of a Hugging Face directory. A model type or a
-// field that changes the mathematics and is not implemented is an error naming it.
+// LoadConfig reads config.json of a Hugging Face directory, and the end tokens
+// of generation_config.json. A model type or a field that changes the mathematics and is not implemented is an error naming it.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := os.ReadFile(path)
@@ -86,7 +86,7 @@ func LoadConfig(dir string) (Config, error) {
 	if err != nil {
 		return Config{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return c, nil
+	return c, c.readGenerationConfig(dir)
 }
 
 // ParseConfig is LoadConfig for the bytes of a config.json.
