@@ -19,16 +19,16 @@ const (
 
 // Format says how an example becomes a sequence:
 //
-//	BOS prompt… | Separator+response… EOS
+//	BOS prompt… | response… EOS
 //
 // Prompt and response are tokenized apart, so that the boundary between what is
 // given and what is learned lies between two tokens.
 type Format struct {
-	Separator string // written before the response and learned with it; may be empty
-	BOS, EOS  int32  // token ids; -1 means none
-	MaxTokens int    // longer sequences are too long; 0 means no limit
-	// OmitResponse ends the sequence after the prompt, without Separator and
-	// EOS: for generation, or for learning the prompts themselves.
+	Writer    Prompting // how the texts are written; nil means as they are
+	BOS, EOS  int32     // token ids; -1 means none
+	MaxTokens int       // longer sequences are too long; 0 means no limit
+	// OmitResponse ends the sequence after the prompt, without EOS: for
+	// generation, or for learning the prompts themselves.
 	OmitResponse bool
 	OnTooLong    string // "" or skip: leave it out and count it; error
 }
@@ -56,9 +56,15 @@ func Encode(tok Encoder, examples []Example, f Format) ([]Sequence, Skipped, err
 	if err := f.validate(); err != nil {
 		return nil, skipped, err
 	}
+	if f.Writer == nil {
+		f.Writer = Plain{}
+	}
 	sequences := make([]Sequence, 0, len(examples))
 	for i := range examples {
-		s := f.sequence(tok, &examples[i])
+		s, err := f.sequence(tok, &examples[i])
+		if err != nil {
+			return nil, skipped, fmt.Errorf("encode example %s (%s row %d): %w", examples[i].ID, examples[i].File, examples[i].Row, err)
+		}
 		s.Example = i
 		for _, id := range s.Tokens {
 			if id < 0 {
@@ -83,21 +89,28 @@ func Encode(tok Encoder, examples []Example, f Format) ([]Sequence, Skipped, err
 	return sequences, skipped, nil
 }
 
-func (f Format) sequence(tok Encoder, e *Example) Sequence {
-	var s Sequence
+func (f Format) sequence(tok Encoder, e *Example) (s Sequence, err error) {
+	prompt, err := f.Writer.Prompt(e.Prompt)
+	if err != nil {
+		return s, err
+	}
 	if f.BOS >= 0 {
 		s.Tokens = append(s.Tokens, f.BOS)
 	}
-	s.Tokens = append(s.Tokens, tok.Encode(e.Prompt, false)...)
+	s.Tokens = append(s.Tokens, tok.Encode(prompt, false)...)
 	s.PromptLen = len(s.Tokens)
 	if f.OmitResponse {
-		return s
+		return s, nil
 	}
-	s.Tokens = append(s.Tokens, tok.Encode(f.Separator+e.Response, false)...)
+	response, err := f.Writer.Response(e.Response)
+	if err != nil {
+		return s, err
+	}
+	s.Tokens = append(s.Tokens, tok.Encode(response, false)...)
 	if f.EOS >= 0 {
 		s.Tokens = append(s.Tokens, f.EOS)
 	}
-	return s
+	return s, nil
 }
 
 func (f Format) validate() error {

@@ -1,6 +1,7 @@
 package datasets_test
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -31,6 +32,18 @@ func example(prompt, response string) datasets.Example {
 	return datasets.Example{ID: "id-" + prompt, Prompt: prompt, Response: response, File: "f.parquet", Row: 5}
 }
 
+// turns writes prompts after < and responses after >, and refuses the text "!".
+type turns struct{ datasets.Plain }
+
+func (turns) Prompt(text string) (string, error) { return "<" + text, nil }
+
+func (turns) Response(text string) (string, error) {
+	if text == "!" {
+		return "", errors.New("not a turn")
+	}
+	return ">" + text, nil
+}
+
 func TestEncode(t *testing.T) {
 	examples := []datasets.Example{example("ab", "c")}
 	for _, c := range []struct {
@@ -39,10 +52,10 @@ func TestEncode(t *testing.T) {
 		want   []int32
 		prompt int
 	}{
-		{"all parts", datasets.Format{Separator: ">", BOS: 1, EOS: 2}, []int32{1, 'a', 'b', '>', 'c', 2}, 3},
-		{"no marks", datasets.Format{Separator: ">", BOS: -1, EOS: -1}, []int32{'a', 'b', '>', 'c'}, 2},
+		{"all parts", datasets.Format{Writer: turns{}, BOS: 1, EOS: 2}, []int32{1, '<', 'a', 'b', '>', 'c', 2}, 4},
+		{"no marks", datasets.Format{Writer: turns{}, BOS: -1, EOS: -1}, []int32{'<', 'a', 'b', '>', 'c'}, 3},
 		{"the ids 0", datasets.Format{}, []int32{0, 'a', 'b', 'c', 0}, 3},
-		{"prompt only", datasets.Format{Separator: ">", BOS: 1, EOS: 2, OmitResponse: true}, []int32{1, 'a', 'b'}, 3},
+		{"prompt only", datasets.Format{Writer: turns{}, BOS: 1, EOS: 2, OmitResponse: true}, []int32{1, '<', 'a', 'b'}, 4},
 	} {
 		got, skipped, err := datasets.Encode(bytewise{}, examples, c.format)
 		if err != nil || skipped.Total() != 0 {
@@ -78,4 +91,6 @@ func TestEncodeErrors(t *testing.T) {
 	wantError(t, "format", err, "BOS: -2", "EOS: -9", "max tokens: -1", `on too long: "cut": want skip or error`)
 	_, _, err = datasets.Encode(negative{}, []datasets.Example{example("a", "b")}, datasets.Format{BOS: -1, EOS: -1})
 	wantError(t, "a negative id", err, "id-a", "the id -7")
+	_, _, err = datasets.Encode(bytewise{}, []datasets.Example{example("a", "!")}, datasets.Format{Writer: turns{}})
+	wantError(t, "a writer's error", err, "id-a", "f.parquet row 5", "not a turn")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/model"
 )
 
@@ -19,12 +20,12 @@ type Tokenizer interface {
 
 // LocalFormat is how prompts and answers are written for a local teacher:
 //
-//	BOS prompt… | Separator+answer… Stop[0]
+//	BOS prompt… | answer… Stop[0]
 type LocalFormat struct {
-	BOS       int32   // token id; -1 means none
-	Separator string  // begins every answer, and is not part of its text; may be empty
-	Stop      []int32 // token ids that end an answer; at least one
-	Batch     int     // most answers under way at a time; 0 means 32
+	BOS    int32              // token id; -1 means none
+	Writer datasets.Prompting // how texts are written; nil means as they are
+	Stop   []int32            // token ids that end an answer; at least one
+	Batch  int                // most answers under way at a time; 0 means 32
 }
 
 // LocalTeacher is a model on this machine.
@@ -66,10 +67,13 @@ func NewLocalTeacher(m *model.Model, id string, tok Tokenizer, f LocalFormat) (*
 	if f.Batch == 0 {
 		f.Batch = 32
 	}
+	if f.Writer == nil {
+		f.Writer = datasets.Plain{}
+	}
 	h := sha256.New()
 	writeString(h, id)
 	writeString(h, tok.Hash())
-	writeString(h, f.Separator)
+	writeString(h, f.Writer.ID())
 	writeString(h, fmt.Sprint(f.BOS, f.Stop))
 	return &LocalTeacher{
 		model: m, decoder: model.NewDecoder(m), tokenizer: tok, format: f,

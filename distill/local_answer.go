@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/retort-ml/retort/internal/model"
@@ -53,7 +52,10 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	if v := t.model.Config.VocabSize; r.TopK > v {
 		return nil, fmt.Errorf("top_k: %d: the teacher's vocabulary has %d tokens", r.TopK, v)
 	}
-	tokens := t.prompt(r.Prompt)
+	tokens, err := t.prompt(r.Prompt)
+	if err != nil {
+		return nil, err
+	}
 	limit := t.model.Config.MaxPositionEmbeddings - 1 // leaves room for one token
 	if len(tokens) == 0 || len(tokens) > limit {
 		return nil, fmt.Errorf("%d tokens: want 1 to %d", len(tokens), limit)
@@ -61,7 +63,11 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	if r.Given == nil {
 		return tokens, nil
 	}
-	tokens = append(tokens, t.tokenizer.Encode(t.format.Separator+*r.Given, false)...)
+	given, err := t.format.Writer.Response(*r.Given)
+	if err != nil {
+		return nil, err
+	}
+	tokens = append(tokens, t.tokenizer.Encode(given, false)...)
 	tokens = append(tokens, t.format.Stop[0])
 	// The last token is not run, only scored.
 	if len(tokens)-1 > t.model.Config.MaxPositionEmbeddings {
@@ -70,12 +76,16 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	return tokens, nil
 }
 
-func (t *LocalTeacher) prompt(text string) []int32 {
+func (t *LocalTeacher) prompt(text string) ([]int32, error) {
+	text, err := t.format.Writer.Prompt(text)
+	if err != nil {
+		return nil, err
+	}
 	var tokens []int32
 	if t.format.BOS >= 0 {
 		tokens = append(tokens, t.format.BOS)
 	}
-	return append(tokens, t.tokenizer.Encode(text, false)...)
+	return append(tokens, t.tokenizer.Encode(text, false)...), nil
 }
 
 // quoted is the beginning of a text, for messages.
@@ -124,7 +134,7 @@ func (t *LocalTeacher) text(tokens []int32, stopped bool) string {
 	if stopped {
 		tokens = tokens[:len(tokens)-1]
 	}
-	return strings.TrimPrefix(t.tokenizer.Decode(tokens, true), t.format.Separator)
+	return t.format.Writer.Answer(t.tokenizer.Decode(tokens, true))
 }
 
 // score scores the given responses of requests, a few at a time.
@@ -148,7 +158,11 @@ func (t *LocalTeacher) scoreSome(ctx context.Context, requests []Request, tokens
 	start := time.Now()
 	sequences, from := make([][]int32, len(indices)), make([]int, len(indices))
 	for j, i := range indices {
-		sequences[j], from[j] = tokens[i], len(t.prompt(requests[i].Prompt))
+		prompt, err := t.prompt(requests[i].Prompt)
+		if err != nil {
+			return err
+		}
+		sequences[j], from[j] = tokens[i], len(prompt)
 	}
 	scored, err := t.decoder.Score(ctx, sequences, from, requests[indices[0]].TopK)
 	if err != nil {

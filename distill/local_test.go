@@ -74,10 +74,18 @@ var (
 	prompts = []string{"hello there", "what", "a much longer prompt", "cat", "dog", "horse"}
 )
 
+// after begins every answer with a text.
+type after struct{ text string }
+
+func (a after) Prompt(text string) (string, error)   { return text, nil }
+func (a after) Response(text string) (string, error) { return a.text + text, nil }
+func (a after) Answer(response string) string        { return strings.TrimPrefix(response, a.text) }
+func (a after) ID() string                           { return "after " + a.text }
+
 func TestLocalTeacherIsATeacher(t *testing.T) {
 	for name, f := range map[string]distill.LocalFormat{
 		"plain":      plain,
-		"one by one": {BOS: -1, Separator: " ", Stop: []int32{2, 0}, Batch: 1},
+		"one by one": {BOS: -1, Writer: after{" "}, Stop: []int32{2, 0}, Batch: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			teachertest.Run(t, teachertest.Suite{
@@ -126,7 +134,7 @@ func TestLocalTeacherSaysWhatTheModelSays(t *testing.T) {
 func TestScoresAreThoseOfGeneration(t *testing.T) {
 	m := tinyModel(t, 5)
 	for _, separator := range []string{"", " ", "zz"} {
-		teacher, err := distill.NewLocalTeacher(m, "w", letters{}, distill.LocalFormat{BOS: 1, Separator: separator, Stop: []int32{2}})
+		teacher, err := distill.NewLocalTeacher(m, "w", letters{}, distill.LocalFormat{BOS: 1, Writer: after{separator}, Stop: []int32{2}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +177,7 @@ func TestAnswersThatAreEmptyOrBeginWithTheSeparator(t *testing.T) {
 	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2, first.Tokens[0]}}); a.Finish != distill.FinishEmpty || a.Text != "" || len(a.Tokens) != 1 {
 		t.Errorf("an answer that ends at once: %+v", a)
 	}
-	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2}, Separator: text[:1]}); a.Text != text[1:] || a.Finish != distill.FinishLength {
+	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{text[:1]}}); a.Text != text[1:] || a.Finish != distill.FinishLength {
 		t.Errorf("an answer after the separator %q: %+v", text[:1], a)
 	}
 }
@@ -188,7 +196,7 @@ func TestLocalTeacherIdentity(t *testing.T) {
 			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2, 3}})
 		},
 		"separator": func() (*distill.LocalTeacher, error) {
-			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2}, Separator: " "})
+			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{" "}})
 		},
 	} {
 		teacher, err := make()
