@@ -28,6 +28,8 @@ var allowed = map[string][]string{
 	"internal/safetensors": {"internal/atomicfile"},
 	"internal/gguf":        {"internal/atomicfile"},
 	"internal/tokenizer":   {"internal/atomicfile"},
+	"internal/chat":        {"internal/chat/jinja"},
+	"internal/chat/jinja":  {},
 	"internal/compute":     {},
 	"internal/compute/cpu": {"internal/compute"},
 	"internal/autodiff":    {"internal/compute"},
@@ -41,7 +43,7 @@ var allowed = map[string][]string{
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
 	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/bytesize", "internal/memory", "internal/spelling"},
-	"recipes":              {"pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
+	"recipes":              {"internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
 	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench", "internal/bytesize"},
 }
 

@@ -185,7 +185,3 @@ func (t *Tokenizer) UNK() (int32, bool) { return t.unk, t.unk >= 0 }
 
 // IsSpecial reports whether Decode leaves the token out on request.
 func (t *Tokenizer) IsSpecial(id int32) bool { return t.added.byID[id].Special }
-
-// ChatTemplate returns the model's chat template as it was written, "" if it
-// has none.
-func (t *Tokenizer) ChatTemplate() string { return t.settings.chatTemplate }
