@@ -37,12 +37,16 @@ func NewRow(id, teacher string, r Request, a Answer) Row {
 
 // Info says where answers come from.
 type Info struct {
-	Teacher   string         `json:"teacher"`             // Identity
-	Tokenizer string         `json:"tokenizer,omitempty"` // hash of the tokenizer of the tokens
-	TopK      int            `json:"top_k"`               // alternatives per token; 0 means none are kept
-	MaxTokens int            `json:"max_tokens"`
-	Sampling  model.Sampling `json:"sampling"`
-	Seed      uint64         `json:"seed"`
+	Teacher   string `json:"teacher"`             // Identity
+	Tokenizer string `json:"tokenizer,omitempty"` // hash of the tokenizer of the tokens
+	// How prompts were written (datasets.Prompting), and the hash of the chat
+	// template; empty for plain text.
+	Prompting    string         `json:"prompting,omitempty"`
+	ChatTemplate string         `json:"chat_template,omitempty"`
+	TopK         int            `json:"top_k"` // alternatives per token; 0 means none are kept
+	MaxTokens    int            `json:"max_tokens"`
+	Sampling     model.Sampling `json:"sampling"`
+	Seed         uint64         `json:"seed"`
 }
 
 // Counts are sums over the rows.

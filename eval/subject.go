@@ -66,6 +66,10 @@ type Identity struct {
 	Parameters int64  `json:"parameters,omitempty"` // trained numbers; 0 when unknown
 	FileBytes  int64  `json:"file_bytes,omitempty"` // size of its files; 0 when unknown
 	Format     string `json:"format,omitempty"`     // such as "safetensors F32" or "gguf Q8_0"
+	// Hashes of the tokenizer and of the chat template that prompts were written
+	// with; no template means plain text.
+	Tokenizer    string `json:"tokenizer,omitempty"`
+	ChatTemplate string `json:"chat_template,omitempty"`
 }
 
 // NamedSubject is a Subject with what the report says about it.

@@ -53,7 +53,7 @@ func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	options := *s
 	options.Batch = 0 // answers do not depend on it
 	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "1",
-		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
+		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Teacher)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
@@ -75,7 +75,7 @@ func (s *answersStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (er
 	if err != nil {
 		return err
 	}
-	teacher, err := distill.NewLocalTeacher(l.model, id, l.tokenizer, distill.LocalFormat{BOS: l.bos, Stop: l.stop, Batch: s.Batch})
+	teacher, err := distill.NewLocalTeacher(l.model, id, l.tokenizer, distill.LocalFormat{Writer: l.writer, BOS: l.bos, Stop: l.stop, Batch: s.Batch})
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *answersStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (er
 		rows[i] = distill.NewRow(e.ID, teacher.Identity(), requests[i], answers[i])
 	}
 	return distill.WriteAnswers(w.Dir, distill.Info{Teacher: teacher.Identity(), Tokenizer: teacher.TokenizerHash(),
-		TopK: s.TopK, MaxTokens: orElse(s.MaxTokens, 256), Sampling: s.Sampling, Seed: r.Seed}, rows)
+		Prompting: l.writer.ID(), ChatTemplate: l.promptingRecord().ChatTemplate, TopK: s.TopK, MaxTokens: orElse(s.MaxTokens, 256), Sampling: s.Sampling, Seed: r.Seed}, rows)
 }
 
 // collect gets the answers through the store that all runs share.
@@ -154,6 +154,10 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 		return sequences, objective, err
 	}
 	if l.stage.Distill != nil {
+		if a.Prompting != l.student.writer.ID() {
+			return nil, nil, fmt.Errorf("distill: the teacher of %s was asked with chat template %s and the student is with %s, or with another system turn, date or variables: its probabilities are of other texts",
+				ref, short(a.ChatTemplate), short(l.student.promptingRecord().ChatTemplate))
+		}
 		table, err := a.TopK()
 		if err != nil {
 			return nil, nil, err
@@ -166,7 +170,8 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 		sequences, err := l.encode(ref, textsOf(a))
 		return sequences, objective, err
 	}
-	return l.tokens(ref, a), objective, nil
+	sequences, err := l.tokens(ref, a)
+	return sequences, objective, err
 }
 
 // textsOf are the answers as examples.
@@ -180,7 +185,7 @@ func textsOf(a *distill.Answers) []datasets.Example {
 
 // tokens are the prompts followed by the teacher's own tokens, so that its
 // probabilities stay with the tokens that they are of.
-func (l *learner) tokens(ref string, a *distill.Answers) []datasets.Sequence {
+func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, error) {
 	var list []datasets.Sequence
 	long, empty := 0, 0
 	for i, row := range a.Rows {
@@ -188,7 +193,11 @@ func (l *learner) tokens(ref string, a *distill.Answers) []datasets.Sequence {
 		if l.student.bos >= 0 {
 			s.Tokens = append(s.Tokens, l.student.bos)
 		}
-		s.Tokens = append(s.Tokens, l.student.tokenizer.Encode(row.Prompt, false)...)
+		prompt, err := l.student.writer.Prompt(row.Prompt)
+		if err != nil {
+			return nil, fmt.Errorf("%s: example %s: %w", ref, row.ID, err)
+		}
+		s.Tokens = append(s.Tokens, l.student.tokenizer.Encode(prompt, false)...)
 		s.PromptLen, s.Example = len(s.Tokens), i
 		s.Tokens = append(s.Tokens, row.Tokens...)
 		switch {
@@ -204,5 +213,5 @@ func (l *learner) tokens(ref string, a *distill.Answers) []datasets.Sequence {
 		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %s", ref, long+empty, len(a.Rows),
 			strings.Join([]string{fmt.Sprintf("%d longer than %d tokens", long, l.stage.length()), fmt.Sprintf("%d empty", empty)}, ", ")))
 	}
-	return list
+	return list, nil
 }

@@ -62,7 +62,7 @@ func (s *evalStage) build(r *Recipe) pipeline.Stage {
 	}
 	options := *s
 	options.Options = s.options(r)
-	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
+	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Models...)),
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
@@ -96,6 +96,7 @@ func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err e
 		subjects = append(subjects, eval.NamedSubject{Subject: newSubject(l), Identity: eval.Identity{
 			Name: ref, Role: s.role(r, ref), Reference: s.reference(r, ref), Artifact: l.artifact,
 			Parameters: int64(l.model.Parameters()), FileBytes: size, Format: l.format,
+			Tokenizer: l.tokenizer.Hash(), ChatTemplate: l.promptingRecord().ChatTemplate,
 		}})
 	}
 	if s.Baseline {

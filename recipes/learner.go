@@ -95,7 +95,7 @@ func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
 func (s *trainStage) length() int { return orElse(s.Batch.Length, 256) }
 
 func (l *learner) format() datasets.Format {
-	return datasets.Format{BOS: l.student.bos, EOS: l.student.stop[0], MaxTokens: l.stage.length(), OmitResponse: l.stage.PromptsOnly}
+	return datasets.Format{Writer: l.student.writer, BOS: l.student.bos, EOS: l.student.stop[0], MaxTokens: l.stage.length(), OmitResponse: l.stage.PromptsOnly}
 }
 
 // examples are the sequences of a split.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/compute/cpu"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/internal/tokenizer"
@@ -62,27 +63,51 @@ func (r *Recipe) modelNames() []string {
 type modelRef struct {
 	stages []string
 	files  []string
+	chat   *chatOptions // how it is asked, and was tuned to be; nil for plain text
 }
 
 // modelRef follows ref to all that loading it needs. The recipe was checked.
 func (r *Recipe) modelRef(ref string) modelRef {
 	if m, ok := r.Models[ref]; ok {
-		return modelRef{files: []string{m.Path}}
+		files := []string{m.Path}
+		if f := m.Chat.file(); f != "" {
+			files = append(files, f)
+		}
+		return modelRef{files: files, chat: m.Chat}
 	}
 	name, part, _ := strings.Cut(ref, ".")
 	s, ok := r.find(name).(*trainStage)
 	if !ok || s.LoRA == nil || part == mergedSuffix {
-		return modelRef{stages: []string{name}}
+		return modelRef{stages: []string{name}, chat: r.chatOf(ref)}
 	}
 	base := r.modelRef(s.Student)
-	return modelRef{stages: append([]string{name}, base.stages...), files: base.files}
+	return modelRef{stages: append([]string{name}, base.stages...), files: base.files, chat: base.chat}
+}
+
+// chatOf is how the model that ref names is asked: as what it was made from.
+func (r *Recipe) chatOf(ref string) *chatOptions {
+	if m, ok := r.Models[ref]; ok {
+		return m.Chat
+	}
+	var from string
+	switch s := r.find(head(ref)).(type) {
+	case *quantizeStage:
+		from = s.Model
+	case *trainStage:
+		from = s.Student
+	}
+	if from == "" {
+		return nil
+	}
+	return r.chatOf(from)
 }
 
 // loaded is a model ready to run, with its tokenizer.
 type loaded struct {
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
-	bos       int32 // -1 if prompts have none
+	writer    datasets.Prompting // how prompts and answers are written
+	bos       int32              // -1 if prompts have none
 	stop      []int32
 	files     []string // that hold it
 	format    string   // such as "gguf Q8_0"
@@ -92,16 +117,23 @@ type loaded struct {
 // load opens the model that ref names. The caller closes it.
 func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 	if m, ok := r.Models[ref]; ok {
-		return loadPath(m.Path)
+		l, err := loadPath(m.Path)
+		if err != nil {
+			return nil, err
+		}
+		if m.Chat == nil && l.tokenizer.ChatTemplate() != "" {
+			w.Warn(fmt.Sprintf("model %s has a chat template, and its prompts are plain text: set models.%s.chat to {} to use it, or to {template: none}", ref, ref))
+		}
+		return l.asked(m.Chat, "")
 	}
 	name, part, _ := strings.Cut(ref, ".")
 	dir := w.Input(name)
 	switch s := r.find(name).(type) {
 	case *quantizeStage:
-		return loadPath(filepath.Join(dir, s.fileName()))
+		return r.loadMade(ref, dir, s.fileName())
 	case *trainStage:
 		if s.LoRA == nil || part == mergedSuffix {
-			return loadPath(filepath.Join(dir, modelDir))
+			return r.loadMade(ref, dir, modelDir)
 		}
 		l, err := r.load(w, s.Student)
 		if err != nil {
@@ -120,9 +152,65 @@ func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 		}
 		l.files, l.artifact = append(l.files, files...), filepath.Base(dir)
 		l.format += " + LoRA"
+		if err := l.checkPrompting(dir); err != nil {
+			return nil, errors.Join(err, l.close())
+		}
 		return l, nil
 	}
 	return nil, fmt.Errorf("model %q: no such model", ref) // the recipe was checked
+}
+
+// loadMade opens a whole model that a stage has made in dir. Its chat template
+// is its own, whatever the one that it was tuned with was called.
+func (r *Recipe) loadMade(ref, dir, name string) (*loaded, error) {
+	l, err := loadPath(filepath.Join(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	o := r.chatOf(ref)
+	if o != nil && o.Template != noTemplate {
+		own := *o
+		own.Template = ""
+		o = &own
+	}
+	return l.asked(o, dir)
+}
+
+// asked makes l a model that is asked as o says, and, if an artifact holds it,
+// checks that it was made so.
+func (l *loaded) asked(o *chatOptions, artifact string) (*loaded, error) {
+	err := l.setPrompting(o)
+	if err == nil && artifact != "" {
+		err = l.checkPrompting(artifact)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("model %s: %w", l.artifact, err), l.close())
+	}
+	return l, nil
+}
+
+// setPrompting finds out how prompts are written for l, and what ends an answer.
+func (l *loaded) setPrompting(o *chatOptions) error {
+	template, err := o.template(l.tokenizer)
+	if err != nil || template == nil {
+		return err
+	}
+	var ends []string
+	for _, id := range l.stop {
+		if text, ok := l.tokenizer.Token(id); ok {
+			ends = append(ends, text)
+		}
+	}
+	p, err := newChatPrompting(o, template, l.tokenizer, ends)
+	if err != nil {
+		return err
+	}
+	if template.Text() != l.tokenizer.ChatTemplate() {
+		l.tokenizer = l.tokenizer.WithChatTemplate(template.Text())
+	}
+	l.writer, l.bos = p, -1 // the template writes what begins a text
+	l.stop = append([]int32{p.end}, slices.DeleteFunc(l.stop, func(id int32) bool { return id == p.end })...)
+	return nil
 }
 
 // loadPath opens a Hugging Face directory or a GGUF file.
@@ -131,7 +219,7 @@ func loadPath(path string) (l *loaded, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model: %w", err)
 	}
-	l = &loaded{artifact: filepath.Base(path)}
+	l = &loaded{artifact: filepath.Base(path), writer: datasets.Plain{}}
 	if filepath.Base(path) == modelDir {
 		l.artifact = filepath.Base(filepath.Dir(path))
 	}
@@ -167,12 +255,17 @@ func (l *loaded) openGGUF(path string) (err error) {
 		return err
 	}
 	l.format = "gguf " + l.model.Layers[0].Down.Parts[0].Weight.Format.String()
+	l.tokenizer, err = readVocabulary(path)
+	return err
+}
+
+// readVocabulary is the tokenizer of a GGUF file.
+func readVocabulary(path string) (*tokenizer.Tokenizer, error) {
 	vocab, err := model.Vocab(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	l.tokenizer, err = tokenizer.FromGGUF(vocab)
-	return err
+	return tokenizer.FromGGUF(vocab)
 }
 
 // setTokens finds the tokens that begin prompts and end answers, and refuses a

@@ -37,7 +37,7 @@ func (s *quantizeStage) build(r *Recipe) pipeline.Stage {
 	m := r.modelRef(s.Model)
 	options := *s
 	options.Options = s.options(r)
-	return pipeline.Stage{Inputs: m.stages, Files: m.files, Version: "1", Fingerprint: fingerprint(options, nil),
+	return pipeline.Stage{Inputs: m.stages, Files: m.files, Version: "2", Fingerprint: fingerprint(options, r.chats(map[string]any{}, s.Model)),
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
@@ -70,6 +70,13 @@ func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
 	o.Source = l.artifact
 	summary, err := quantize.WriteGGUF(filepath.Join(w.Dir, s.fileName()), l.model, vocab, o)
 	if err != nil {
+		return err
+	}
+	// The file's vocabulary is another description of the same tokenizer.
+	if l.tokenizer, err = readVocabulary(filepath.Join(w.Dir, s.fileName())); err != nil {
+		return err
+	}
+	if err := l.writePrompting(w.Dir); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(summary, "", "  ")

@@ -29,6 +29,8 @@ type Recipe struct {
 // Source says where a model lies that no stage makes.
 type Source struct {
 	Path string `yaml:"path"` // a Hugging Face directory, or a .gguf file
+	// Chat says that its prompts are turns of a chat. Without it they are plain text.
+	Chat *chatOptions `yaml:"chat"`
 }
 
 // namedStage is a stage of a recipe. Exactly the kind's struct is behind spec.
@@ -179,6 +181,11 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 	for name, m := range r.Models {
 		if m.Path == "" {
 			d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".path", "want a Hugging Face directory or a .gguf file"})
+		}
+		if m.Chat != nil {
+			if err := m.Chat.validate(); err != nil {
+				d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".chat", err.Error()})
+			}
 		}
 	}
 	if stages == nil {

@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/retort-ml/retort/eval"
@@ -16,16 +17,29 @@ type subject struct {
 
 func newSubject(l *loaded) *subject { return &subject{l, model.NewDecoder(l.model)} }
 
-// prompts are the token ids of texts, with the beginning mark.
-func (s *subject) prompts(texts []string) [][]int32 {
+// prompts are the token ids of prompts as the model reads them, with the beginning mark.
+func (s *subject) prompts(texts []string) ([][]int32, error) {
 	out := make([][]int32, len(texts))
 	for i, t := range texts {
+		written, err := s.writer.Prompt(t)
+		if err != nil {
+			return nil, fmt.Errorf("prompt %q: %w", t, err)
+		}
 		if s.bos >= 0 {
 			out[i] = append(out[i], s.bos)
 		}
-		out[i] = append(out[i], s.tokenizer.Encode(t, false)...)
+		out[i] = append(out[i], s.tokenizer.Encode(written, false)...)
 	}
-	return out
+	return out, nil
+}
+
+// response are the token ids of a response, without its end.
+func (s *subject) response(text string) ([]int32, error) {
+	written, err := s.writer.Response(text)
+	if err != nil {
+		return nil, fmt.Errorf("response %q: %w", text, err)
+	}
+	return s.tokenizer.Encode(written, false), nil
 }
 
 // ScoreChoices scores each choice after each prompt. A choice's end token
@@ -34,7 +48,10 @@ func (s *subject) ScoreChoices(ctx context.Context, prompts, choices []string) (
 	ids := make([][]int32, len(choices))
 	counts := make([]int, len(choices))
 	for i, c := range choices {
-		ids[i] = s.tokenizer.Encode(c, false)
+		var err error
+		if ids[i], err = s.response(c); err != nil {
+			return nil, nil, err
+		}
 	}
 	ended := anyPrefix(ids)
 	for i := range ids {
@@ -43,7 +60,11 @@ func (s *subject) ScoreChoices(ctx context.Context, prompts, choices []string) (
 		}
 		counts[i] = len(ids[i])
 	}
-	nats, err := s.decoder.ScoreChoices(ctx, s.prompts(prompts), ids)
+	asked, err := s.prompts(prompts)
+	if err != nil {
+		return nil, nil, err
+	}
+	nats, err := s.decoder.ScoreChoices(ctx, asked, ids)
 	return nats, counts, err
 }
 
@@ -64,12 +85,16 @@ func anyPrefix(lists [][]int32) bool {
 func (s *subject) Generate(ctx context.Context, prompts []string, maxTokens int) ([]eval.Generation, error) {
 	out := make([]eval.Generation, len(prompts))
 	o := model.GenerateOptions{MaxTokens: maxTokens, Stop: s.stop}
-	err := s.decoder.Generate(ctx, s.prompts(prompts), o, func(i int, a model.Answer) error {
-		finish := eval.FinishLength
+	asked, err := s.prompts(prompts)
+	if err != nil {
+		return nil, err
+	}
+	err = s.decoder.Generate(ctx, asked, o, func(i int, a model.Answer) error {
+		finish, answer := eval.FinishLength, a.Tokens
 		if a.Stopped {
-			finish = eval.FinishStop
+			finish, answer = eval.FinishStop, answer[:len(answer)-1]
 		}
-		out[i] = eval.Generation{Text: s.tokenizer.Decode(a.Tokens, true), Tokens: len(a.Tokens), Finish: finish}
+		out[i] = eval.Generation{Text: s.writer.Answer(s.tokenizer.Decode(answer, true)), Tokens: len(a.Tokens), Finish: finish}
 		return nil
 	})
 	return out, err
@@ -77,12 +102,18 @@ func (s *subject) Generate(ctx context.Context, prompts []string, maxTokens int)
 
 // ScoreResponses scores each response with its end token after its prompt.
 func (s *subject) ScoreResponses(ctx context.Context, prompts, responses []string) ([]eval.Scored, error) {
-	sequences := s.prompts(prompts)
+	sequences, err := s.prompts(prompts)
+	if err != nil {
+		return nil, err
+	}
 	from := make([]int, len(sequences))
 	for i := range sequences {
 		from[i] = len(sequences[i])
-		sequences[i] = append(sequences[i], s.tokenizer.Encode(responses[i], false)...)
-		sequences[i] = append(sequences[i], s.stop[0])
+		ids, err := s.response(responses[i])
+		if err != nil {
+			return nil, err
+		}
+		sequences[i] = append(append(sequences[i], ids...), s.stop[0])
 	}
 	scored, err := s.decoder.Score(ctx, sequences, from, 0)
 	if err != nil {
@@ -101,8 +132,9 @@ func (s *subject) ScoreResponses(ctx context.Context, prompts, responses []strin
 // CountTokens counts the tokens of each prompt.
 func (s *subject) CountTokens(_ context.Context, prompts []string) ([]int, error) {
 	out := make([]int, len(prompts))
-	for i, ids := range s.prompts(prompts) {
+	asked, err := s.prompts(prompts)
+	for i, ids := range asked {
 		out[i] = len(ids)
 	}
-	return out, nil
+	return out, err
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/compute/cpu"
@@ -170,8 +171,8 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 		d := s.Distill.WithDefaults()
 		options.Distill = &d
 	}
-	return pipeline.Stage{Inputs: unique(inputs), Files: files, Version: "1",
-		Fingerprint: fingerprint(options, map[string]any{"seed": r.Seed}),
+	return pipeline.Stage{Inputs: unique(inputs), Files: files, Version: "2",
+		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Student)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
@@ -249,7 +250,7 @@ func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
 		return nil, err
 	}
 	w.Log(fmt.Sprintf("%d parameters", m.Parameters()))
-	l := &loaded{model: m, tokenizer: t}
+	l := &loaded{model: m, tokenizer: t, writer: datasets.Plain{}}
 	if err := l.setTokens(); err != nil {
 		return nil, err
 	}
@@ -258,6 +259,9 @@ func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
 
 // save writes the adapter, the model, or both.
 func (s *trainStage) save(w *pipeline.Work, r *Recipe, l *loaded) (err error) {
+	if err := l.writePrompting(w.Dir); err != nil {
+		return err
+	}
 	dir := filepath.Join(w.Dir, modelDir)
 	if s.LoRA != nil {
 		adapter := filepath.Join(w.Dir, adapterDir)

@@ -1,0 +1,298 @@
+package recipes
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/retort-ml/retort/internal/atomicfile"
+	"github.com/retort-ml/retort/internal/chat"
+	"github.com/retort-ml/retort/internal/chat/jinja"
+	"github.com/retort-ml/retort/internal/tokenizer"
+)
+
+// chatOptions say that a model is asked as in a chat: a prompt becomes the
+// user's turn, the answer the assistant's, as the chat template writes them.
+type chatOptions struct {
+	// Template is the model's own when empty; none for prompts as plain text, the
+	// name of one that is built in (chatml, …), or a .jinja file.
+	Template string `yaml:"template"`
+	System   string `yaml:"system"` // the system's turn, before the prompt; empty means none
+	// Now is what a template that prints the date shows, such as 2026-01-15:
+	// artifacts must not depend on the day they are made.
+	Now string `yaml:"now"`
+	// Variables are further ones of the template, such as enable_thinking.
+	// true, false and numbers are what they say, anything else is text.
+	Variables map[string]string `yaml:"variables"`
+}
+
+// noTemplate says that prompts are plain text although the model has a template.
+const noTemplate = "none"
+
+func (o *chatOptions) validate() error {
+	var errs []error
+	if o.Template == noTemplate && (o.System != "" || o.Now != "" || len(o.Variables) > 0) {
+		errs = append(errs, errors.New("template: none: plain prompts have no system turn, date or variables"))
+	}
+	if t := o.Template; t != "" && t != noTemplate && !strings.HasSuffix(t, ".jinja") && !slices.Contains(chat.FallbackNames(), t) {
+		errs = append(errs, errors.New("template: "+unknown("template", t, append(chat.FallbackNames(), noTemplate))+", or a .jinja file"))
+	}
+	if _, err := o.now(); err != nil {
+		errs = append(errs, fmt.Errorf("now: %q: want a date such as 2026-01-15", o.Now))
+	}
+	return errors.Join(errs...)
+}
+
+// file is the template's file, "" if it has none of its own.
+func (o *chatOptions) file() string {
+	if o != nil && strings.HasSuffix(o.Template, ".jinja") {
+		return o.Template
+	}
+	return ""
+}
+
+func (o *chatOptions) now() (time.Time, error) {
+	if o.Now == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.DateOnly, o.Now)
+}
+
+// variables are the further variables with their kinds.
+func (o *chatOptions) variables() *jinja.Dict {
+	d := jinja.NewDict()
+	for _, k := range slices.Sorted(maps.Keys(o.Variables)) {
+		text := o.Variables[k]
+		var v jinja.Value = text
+		if n, err := jinja.DecodeJSON([]byte(text)); err == nil {
+			switch n.(type) {
+			case *jinja.List, *jinja.Dict, string, nil:
+			default: // true, false and numbers
+				v = n
+			}
+		}
+		d.Set(k, v)
+	}
+	return d
+}
+
+// template is the one that the options name, of the model with tokenizer t; nil
+// for plain prompts.
+func (o *chatOptions) template(t *tokenizer.Tokenizer) (*chat.Template, error) {
+	if o == nil || o.Template == noTemplate {
+		return nil, nil
+	}
+	text, from := t.ChatTemplate(), "tokenizer"
+	if path := o.file(); path != "" {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("chat template: %w", err)
+		}
+		text, from = string(data), path
+	}
+	set := chat.FromText(text, from, specialTexts(t))
+	if slices.Contains(chat.FallbackNames(), o.Template) {
+		return set.Fallback(o.Template)
+	}
+	tpl, err := set.Choose("", false)
+	if errors.Is(err, chat.ErrNone) {
+		return nil, fmt.Errorf("%w: set chat.template to a .jinja file or one of %s", err, strings.Join(chat.FallbackNames(), ", "))
+	}
+	return tpl, err
+}
+
+// specialTexts are the special tokens that a template may print.
+func specialTexts(t *tokenizer.Tokenizer) map[string]string {
+	texts := map[string]string{}
+	for name, token := range map[string]func() (int32, bool){
+		"bos_token": t.BOS, "eos_token": t.EOS, "pad_token": t.PAD, "unk_token": t.UNK,
+	} {
+		if id, ok := token(); ok {
+			texts[name], _ = t.Token(id)
+		}
+	}
+	return texts
+}
+
+// chatPrompting writes prompts and answers as turns of a chat.
+type chatPrompting struct {
+	options   *chatOptions
+	template  *chat.Template
+	now       time.Time
+	variables *jinja.Dict
+	ends      []string // tokens that may end a turn, besides those that the template names
+	end       int32    // the end-of-turn token
+	endText   string   // its text
+	lead      string   // what the template writes before an answer
+}
+
+// probe is a text that no template writes by itself.
+const probe = "retort 7 probe"
+
+// newChatPrompting learns from template how it writes answers; ends are texts of
+// tokens that the model ends answers with. An answer whose
+// end is not one token, or that does not stand there as it is, is an error.
+func newChatPrompting(o *chatOptions, template *chat.Template, t *tokenizer.Tokenizer, ends []string) (*chatPrompting, error) {
+	p := &chatPrompting{options: o, template: template, variables: o.variables(), ends: ends}
+	var err error
+	if p.now, err = o.now(); err != nil {
+		return nil, err
+	}
+	_, rest, err := p.turn(probe)
+	if err != nil {
+		return nil, err
+	}
+	lead, tail, ok := strings.Cut(rest, probe)
+	if !ok {
+		return nil, fmt.Errorf("chat template: it writes the answer %q as %q", probe, rest)
+	}
+	ids := t.Encode(tail, false)
+	if len(ids) == 0 {
+		return nil, errors.New("chat template: nothing ends an answer")
+	}
+	p.lead, p.end = lead, ids[len(ids)-1]
+	if p.endText, _ = t.Token(p.end); !strings.HasSuffix(tail, p.endText) || !t.IsSpecial(p.end) && len(ids) > 1 {
+		return nil, fmt.Errorf("chat template: it ends answers with %q, which is not one token of this tokenizer: tokens %v", tail, ids)
+	}
+	return p, nil
+}
+
+func (p *chatPrompting) request(prompt string, answer ...string) chat.Request {
+	r := chat.Request{Now: p.now, Extra: p.variables}
+	if p.options.System != "" {
+		r.Messages = append(r.Messages, chat.Text("system", p.options.System))
+	}
+	r.Messages = append(r.Messages, chat.Text("user", prompt))
+	for _, a := range answer {
+		r.Messages = append(r.Messages, chat.Text("assistant", a))
+	}
+	return r
+}
+
+// turn returns the text of a prompt, and what is learned after it of an answer.
+func (p *chatPrompting) turn(answer string) (prompt, learned string, err error) {
+	if prompt, err = p.Prompt(probe); err != nil {
+		return "", "", err
+	}
+	c, err := p.template.Learned(p.request(probe, answer), chat.LearnOptions{Turns: chat.LastTurn, EndTokens: p.ends})
+	if err != nil {
+		return "", "", err
+	}
+	end := c.Spans[len(c.Spans)-1].End
+	if !strings.HasPrefix(c.Text[:end], prompt) {
+		return "", "", fmt.Errorf("chat template: a conversation with an answer, %q, does not begin with its prompt, %q", c.Text, prompt)
+	}
+	return prompt, c.Text[len(prompt):end], nil
+}
+
+// Prompt implements datasets.Prompting.
+func (p *chatPrompting) Prompt(text string) (string, error) {
+	r := p.request(text)
+	r.AddGenerationPrompt = true
+	return p.template.Render(r)
+}
+
+// Response implements datasets.Prompting.
+func (p *chatPrompting) Response(text string) (string, error) {
+	_, learned, err := p.turn(text)
+	return strings.TrimSuffix(learned, p.endText), err
+}
+
+// Answer implements datasets.Prompting.
+func (p *chatPrompting) Answer(response string) string {
+	response = strings.TrimSpace(response)
+	return strings.TrimSpace(strings.TrimPrefix(response, strings.TrimSpace(p.lead)))
+}
+
+// ID implements datasets.Prompting.
+func (p *chatPrompting) ID() string {
+	data, err := json.Marshal([]any{p.template.Hash(), p.options.System, p.options.Now, p.options.Variables})
+	if err != nil {
+		panic(err) // texts only
+	}
+	sum := sha256.Sum256(data)
+	return "chat " + hex.EncodeToString(sum[:])
+}
+
+// chats says how the models that refs name are asked, for a stage's fingerprint:
+// nothing of those that are asked with plain text.
+func (r *Recipe) chats(extra map[string]any, refs ...string) map[string]any {
+	for _, ref := range refs {
+		if o := r.chatOf(ref); o != nil {
+			extra["chat "+ref] = keyed(reflect.ValueOf(o))
+		}
+	}
+	return extra
+}
+
+// promptingFile tells, in the artifact of every model, how it reads texts.
+const promptingFile = "prompting.json"
+
+// promptingRecord is prompting.json.
+type promptingRecord struct {
+	Tokenizer    string            `json:"tokenizer"`               // hash
+	ChatTemplate string            `json:"chat_template,omitempty"` // hash of the text; empty if prompts are plain
+	Prompting    string            `json:"prompting,omitempty"`     // template, system turn, date and variables
+	System       string            `json:"system,omitempty"`
+	Now          string            `json:"now,omitempty"`
+	Variables    map[string]string `json:"variables,omitempty"`
+}
+
+func (l *loaded) promptingRecord() promptingRecord {
+	r := promptingRecord{Tokenizer: l.tokenizer.Hash(), Prompting: l.writer.ID()}
+	if p, ok := l.writer.(*chatPrompting); ok {
+		r.ChatTemplate = p.template.Hash()
+		r.System, r.Now, r.Variables = p.options.System, p.options.Now, p.options.Variables
+	}
+	return r
+}
+
+// writePrompting writes prompting.json into dir.
+func (l *loaded) writePrompting(dir string) error {
+	data, err := json.MarshalIndent(l.promptingRecord(), "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, promptingFile), append(data, '\n'))
+}
+
+// checkPrompting compares how the model is going to read texts with how it was
+// made to, as dir says.
+func (l *loaded) checkPrompting(dir string) error {
+	path := filepath.Join(dir, promptingFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var was promptingRecord
+	if err := json.Unmarshal(data, &was); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	is := l.promptingRecord()
+	switch {
+	case was.Tokenizer != is.Tokenizer:
+		return fmt.Errorf("%s: the model was made with tokenizer %s and would be used with %s", path, short(was.Tokenizer), short(is.Tokenizer))
+	case was.ChatTemplate != is.ChatTemplate:
+		return fmt.Errorf("%s: the model was made with chat template %s and would be used with %s", path, short(was.ChatTemplate), short(is.ChatTemplate))
+	case was.Prompting != is.Prompting:
+		return fmt.Errorf("%s: the model was made with another system turn, date or variables of its chat template", path)
+	}
+	return nil
+}
+
+func short(hash string) string {
+	if hash == "" {
+		return "none"
+	}
+	return strconv.Quote(hash[:min(len(hash), 12)])
+}
