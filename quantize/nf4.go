@@ -8,12 +8,8 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 )
 
-// nf4Map are the 16 values of NF4 (Dettmers et al. 2023, appendix E): quantiles
-// of the normal distribution, scaled to ±1, with a zero.
-var nf4Map = []float32{
-	-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0,
-	0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
-}
+// nf4Map are the values of NF4.
+var nf4Map = compute.NF4Map[:]
 
 // nf4Cells finds the nearest of nf4Map without a search: cells of 1/16 from −1
 // on are so small that no more than one of the boundaries, which are midway

@@ -8,10 +8,10 @@ import (
 
 // Dequantize sets dst to the values that data holds in format f: the
 // reference for every faster reader. It panics when the lengths do not fit or
-// are not whole blocks, and for NF4, whose bytes mean nothing without what lies
-// beside them: see Weight.Part.
+// are not whole blocks, and for NF4 and TABLE4, whose bytes mean nothing without
+// what lies beside them: see Weight.Part.
 func Dequantize(f Format, dst []float32, data []byte) {
-	if len(dst)%f.BlockValues() != 0 || len(data) != f.RowBytes(len(dst)) || f == NF4 {
+	if len(dst)%f.BlockValues() != 0 || len(data) != f.RowBytes(len(dst)) || f == NF4 || f == TABLE4 {
 		panic(fmt.Sprintf("compute: %d bytes of %s for %d values", len(data), f, len(dst)))
 	}
 	switch f {
@@ -50,7 +50,7 @@ func dequantizeGroups(f Format, dst []float32, row []byte, first int) {
 		case Q6_K:
 			dequantizeQ6K(group, (*[210]byte)(block), g%perBlock)
 		default:
-			panic("compute: no blocks of " + f.String())
+			dequantizeRare(f, group, block[:size], g%perBlock)
 		}
 	}
 }

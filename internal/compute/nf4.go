@@ -8,6 +8,13 @@ const (
 	NF4Nested = 256 // scales that share a scale
 )
 
+// NF4Map are the 16 values of NF4 (Dettmers et al. 2023, appendix E): quantiles
+// of the normal distribution, scaled to ±1, with a zero.
+var NF4Map = [16]float32{
+	-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0,
+	0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+}
+
 // NF4Data is an Out × In matrix as bitsandbytes stores it (Dettmers et al.
 // 2023, double quantization): four bits a value, one byte a scale. Each field
 // is a tensor of a bitsandbytes checkpoint, or a number of its quant_state, and

@@ -19,7 +19,9 @@ type Weight struct {
 	Out, In int
 	data    []byte        // Out rows, each RowBytes(In) long; nil for a shared array
 	nf4     *NF4Data      // of an NF4 weight, whose Codes data is
+	table4  *Table4Data   // of a TABLE4 weight, whose Codes data is
 	array   *tensor.Dense // (Out,In); nil for a frozen weight
+	exact   bool          // see KeepExact
 
 	once   sync.Once // guards floats
 	floats []float32 // of a frozen F32 weight, from its first use on
@@ -30,12 +32,13 @@ type Weight struct {
 
 // NewWeight returns a frozen Weight of out rows of in values over data, which
 // it keeps and which must not change. The length of data must fit exactly; in
-// must be a whole number of the format's blocks. NF4 has NewNF4Weight.
+// must be a whole number of the format's blocks. NF4 has NewNF4Weight,
+// TABLE4 NewTable4Weight.
 func NewWeight(f Format, out, in int, data []byte) (*Weight, error) {
 	if f >= formats {
 		return nil, fmt.Errorf("weight (%d, %d): unknown format %s", out, in, f)
 	}
-	if f == NF4 {
+	if f == NF4 || f == TABLE4 {
 		return nil, fmt.Errorf("weight %s (%d, %d): its values need scales beside them", f, out, in)
 	}
 	return newWeight(f, out, in, data)
@@ -71,6 +74,22 @@ func SharedF32(array *tensor.Dense) *Weight {
 	return &Weight{Format: F32, Out: shape[0], In: shape[1], array: array}
 }
 
+// KeepExact marks w, before its first use, as one whose products are computed
+// in float32: Integers is then false. It is for values that came from a format
+// whose reference computes with them as numbers, and merely fit ggml's blocks.
+func (w *Weight) KeepExact() { w.exact = true }
+
+// Integers tells whether Device.MatVec may round the other factor of products
+// with w to 8 bits, as ggml does for the format.
+func (w *Weight) Integers() bool {
+	switch w.Format {
+	case Q8_0, Q4_0, Q5_0, Q4_K, Q6_K:
+		return !w.exact
+	default:
+		return false
+	}
+}
+
 // Data returns the stored bytes of a frozen weight, which must not be changed,
 // and nil for one that shares an array. Those of an NF4 weight are its Codes.
 func (w *Weight) Data() []byte { return w.data }
@@ -89,6 +108,8 @@ func (w *Weight) Bytes() int {
 		return 4 * w.Out * w.In
 	case w.nf4 != nil:
 		return w.nf4.bytes()
+	case w.table4 != nil:
+		return len(w.data) + 4*len(w.table4.Scales)
 	default:
 		return len(w.data)
 	}
@@ -131,6 +152,8 @@ func (w *Weight) Part(dst []float32, i, from int) {
 		copy(dst, w.Floats()[i*w.In+from:])
 	case w.Format == NF4:
 		w.nf4.dequantize(dst, i*w.In+from)
+	case w.Format == TABLE4:
+		w.table4.dequantize(dst, i*w.In+from)
 	case group == 1:
 		first := w.Format.RowBytes(i*w.In + from)
 		Dequantize(w.Format, dst, w.data[first:first+w.Format.RowBytes(len(dst))])

@@ -135,15 +135,16 @@ func TestSharedF32(t *testing.T) {
 
 func TestParseFormat(t *testing.T) {
 	for _, f := range []compute.Format{compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0,
-		compute.Q5_0, compute.Q4_K, compute.Q6_K, compute.NF4} {
+		compute.Q5_0, compute.Q4_K, compute.Q6_K, compute.NF4, compute.Q4_1, compute.Q5_1, compute.Q2_K, compute.Q3_K, compute.Q5_K,
+		compute.IQ4_NL, compute.IQ4_XS, compute.TQ1_0, compute.TQ2_0, compute.MXFP4} {
 		for _, name := range []string{f.String(), strings.ToLower(f.String())} {
 			if got, err := compute.ParseFormat(name); got != f || err != nil {
 				t.Errorf("%q: %v, %v", name, got, err)
 			}
 		}
 	}
-	if _, err := compute.ParseFormat("Q5_1"); err == nil || !strings.Contains(err.Error(), `"Q5_1"`) || !strings.Contains(err.Error(), "Q8_0") {
-		t.Errorf("Q5_1: %v", err)
+	if _, err := compute.ParseFormat("Q5_9"); err == nil || !strings.Contains(err.Error(), `"Q5_9"`) || !strings.Contains(err.Error(), "Q8_0") {
+		t.Errorf("Q5_9: %v", err)
 	}
 }
 

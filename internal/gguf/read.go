@@ -53,7 +53,7 @@ func (f *File) read(file []byte) error {
 		return err
 	}
 	start := padded(int64(c.pos), align)
-	f.data = file[min(start, int64(len(file))):]
+	f.parts = []part{{data: file[min(start, int64(len(file))):]}}
 	return f.checkRanges(start, align)
 }
 
@@ -68,7 +68,7 @@ func readVersion(c *cursor) error {
 		return fmt.Errorf("version: %w", err)
 	case v == 2 || v == version:
 		return nil
-	case bits.ReverseBytes32(v) == version:
+	case v > 0 && bits.ReverseBytes32(v) <= version:
 		return errors.New("big-endian files are not supported")
 	}
 	return fmt.Errorf("version %d is not supported, 2 and 3 are", v)
@@ -189,7 +189,7 @@ func readSize(c *cursor) (int, error) {
 // checkRanges wants every tensor aligned, inside the file, and outside all
 // others; start is where the tensors' bytes begin in the file.
 func (f *File) checkRanges(start, align int64) error {
-	have := int64(len(f.data))
+	have := int64(len(f.parts[0].data))
 	for _, t := range f.tensors {
 		if t.offset%align != 0 {
 			return fmt.Errorf("tensor %q: offset %d is not a multiple of the alignment, %d", t.Name, t.offset, align)

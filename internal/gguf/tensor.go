@@ -21,7 +21,8 @@ type TensorInfo struct {
 	Dims []int // ggml order: Dims[0] is the length of a row; empty for one element
 	Size int64 // bytes
 
-	offset int64 // from the start of the tensor data
+	part   int   // which file has it
+	offset int64 // from the start of that file's tensor data
 }
 
 // TensorSize returns how many bytes a tensor takes; dims are in ggml order.

@@ -71,7 +71,6 @@ type configFile struct {
 	SlidingWindow       json.RawMessage `json:"sliding_window,omitempty"`
 	LayerTypes          []string        `json:"layer_types,omitempty"`
 	PartialRotaryFactor *float64        `json:"partial_rotary_factor,omitempty"`
-	QuantizationConfig  json.RawMessage `json:"quantization_config,omitempty"`
 }
 
 // LoadConfig reads config.json of a Hugging Face directory, and the end tokens
@@ -168,9 +167,6 @@ func (f *configFile) refuse() error {
 	}
 	if or(f.PartialRotaryFactor, 1) != 1 {
 		no("partial_rotary_factor %v is not supported", *f.PartialRotaryFactor)
-	}
-	if !absent(f.QuantizationConfig) {
-		no("quantization_config: quantized checkpoints are not supported")
 	}
 	return errors.Join(errs...)
 }

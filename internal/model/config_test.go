@@ -103,7 +103,6 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"sliding window", fields{"sliding_window": 128}, []string{"sliding_window 128"}},
 		{"sliding window of qwen2", fields{"model_type": "qwen2", "use_sliding_window": true}, []string{"use_sliding_window"}},
 		{"layer types", fields{"layer_types": []string{"full_attention", "sliding_attention"}}, []string{`layer_types[1] "sliding_attention"`}},
-		{"quantized", fields{"quantization_config": fields{"quant_method": "gptq"}}, []string{"quantization_config"}},
 		{"several at once", fields{"sliding_window": 128, "partial_rotary_factor": 0.25}, []string{"sliding_window", "partial_rotary_factor"}},
 		{"activation", fields{"hidden_act": "relu"}, []string{`hidden_act "relu"`}},
 		{"odd heads", fields{"head_dim": 15}, []string{"head_dim 15 is odd"}},

@@ -31,7 +31,7 @@ func (m *Model) GenerateBytes(prompts, batch, tokens, maxTokens int) int {
 func (m *Model) GeneratingBytes() int {
 	n := 0
 	add := func(w *compute.Weight) {
-		if w.Format.BlockValues() > 1 && w.Format != compute.NF4 {
+		if w.Integers() {
 			n += w.Format.MatrixBytes(w.Out, w.In)
 		}
 	}

@@ -16,6 +16,8 @@ import (
 
 var allFormats = []compute.Format{
 	compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0, compute.Q5_0, compute.Q4_K, compute.Q6_K, compute.NF4,
+	compute.Q4_1, compute.Q5_1, compute.Q2_K, compute.Q3_K, compute.Q5_K,
+	compute.IQ4_NL, compute.IQ4_XS, compute.TQ1_0, compute.TQ2_0, compute.MXFP4,
 }
 
 // blocky is a random model whose rows are whole blocks of every format.
@@ -57,6 +59,27 @@ func randomBlocks(rng *rand.Rand, f compute.Format, n int) []byte {
 			half(at+2, 0.001)
 		case compute.Q6_K:
 			half(at+208, 0.00005)
+		case compute.Q4_1, compute.Q5_1:
+			half(at, 0.005)
+			half(at+2, 0.05)
+		case compute.Q5_K:
+			half(at, 0.0001)
+			half(at+2, 0.001)
+		case compute.Q2_K:
+			half(at+80, 0.003)
+			half(at+82, 0.005)
+		case compute.Q3_K:
+			half(at+108, 0.001)
+		case compute.IQ4_NL:
+			half(at, 0.001)
+		case compute.IQ4_XS:
+			half(at, 0.00005)
+		case compute.TQ1_0:
+			half(at+52, 0.06)
+		case compute.TQ2_0:
+			half(at+64, 0.06)
+		case compute.MXFP4:
+			data[at] = byte(119 + rng.IntN(4))
 		default:
 			half(at, 0.01)
 		}
@@ -153,6 +176,9 @@ func TestLoadGGUFOfBlocks(t *testing.T) {
 	types := map[compute.Format]gguf.TensorType{
 		compute.F32: gguf.F32, compute.F16: gguf.F16, compute.BF16: gguf.BF16, compute.Q8_0: gguf.Q8_0, compute.Q4_0: gguf.Q4_0,
 		compute.Q5_0: gguf.Q5_0, compute.Q4_K: gguf.Q4_K, compute.Q6_K: gguf.Q6_K,
+		compute.Q4_1: gguf.Q4_1, compute.Q5_1: gguf.Q5_1, compute.Q2_K: gguf.Q2_K, compute.Q3_K: gguf.Q3_K, compute.Q5_K: gguf.Q5_K,
+		compute.IQ4_NL: gguf.IQ4_NL, compute.IQ4_XS: gguf.IQ4_XS, compute.TQ1_0: gguf.TQ1_0, compute.TQ2_0: gguf.TQ2_0,
+		compute.MXFP4: gguf.MXFP4,
 	}
 	source := blocky(t)
 	for format, typ := range types {

@@ -13,7 +13,8 @@ import (
 
 // LoadGGUF reads a GGUF file of the architecture llama or qwen2, as llama.cpp
 // has them. Matrices stay in the stored format, as views of the mapped file;
-// those of queries and keys are copied where the file interleaves their rows.
+// those of queries and keys are copied where the file interleaves their rows,
+// and F64 and integers become F32. Of a split file, path is the first.
 // Metadata, tensors and formats that are not understood are errors that name them.
 func LoadGGUF(dev compute.Device, path string) (*Model, error) {
 	f, err := gguf.Open(path)
@@ -33,7 +34,7 @@ func assembleGGUF(dev compute.Device, f *gguf.File) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &ggufWeights{dev: dev, f: f, c: &c, used: map[string]bool{}}
+	w := &ggufWeights{dev: dev, f: f, freed: freed{mapped: f}, c: &c, used: map[string]bool{}}
 	m, err := assemble(dev, c, w)
 	if err != nil {
 		return nil, err
@@ -43,15 +44,11 @@ func assembleGGUF(dev compute.Device, f *gguf.File) (*Model, error) {
 
 // ggufWeights are the weights of a GGUF file.
 type ggufWeights struct {
-	dev  compute.Device
-	f    *gguf.File
+	dev compute.Device
+	f   *gguf.File
+	freed
 	c    *Config
 	used map[string]bool // by llama.cpp's names
-}
-
-var ggufFormats = map[gguf.TensorType]compute.Format{
-	gguf.F32: compute.F32, gguf.F16: compute.F16, gguf.BF16: compute.BF16, gguf.Q8_0: compute.Q8_0, gguf.Q4_0: compute.Q4_0,
-	gguf.Q5_0: compute.Q5_0, gguf.Q4_K: compute.Q4_K, gguf.Q6_K: compute.Q6_K,
 }
 
 func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) {
@@ -65,6 +62,7 @@ func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) 
 		to := halvesRow(i, g.c.HeadDim)
 		copy(data[to*size:(to+1)*size], w.Data()[i*size:])
 	}
+	g.copied(len(data))
 	return compute.NewWeight(w.Format, out, in, data)
 }
 
@@ -91,12 +89,12 @@ func (g *ggufWeights) stored(name string, dims ...int) (*compute.Weight, error) 
 	if !ok {
 		return nil, fmt.Errorf("tensor %s is missing", name)
 	}
+	format, err := ggufFormat(t)
+	if err != nil {
+		return nil, err
+	}
 	if !slices.Equal(t.Dims, dims) {
 		return nil, fmt.Errorf("tensor %s has dims %v, the metadata wants %v", name, t.Dims, dims)
-	}
-	format, ok := ggufFormats[t.Type]
-	if !ok {
-		return nil, fmt.Errorf("tensor %s has type %s: supported are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K and Q6_K", name, t.Type)
 	}
 	data, err := g.f.Bytes(name)
 	if err != nil {
@@ -105,6 +103,10 @@ func (g *ggufWeights) stored(name string, dims ...int) (*compute.Weight, error) 
 	out := 1
 	if len(dims) == 2 {
 		out = dims[1]
+	}
+	if value, ok := ggufNumbers[t.Type]; ok {
+		data = numbersAsF32(data, t.Type.TypeSize(), value)
+		g.copied(len(data))
 	}
 	w, err := compute.NewWeight(format, out, dims[0], data)
 	if err != nil {

@@ -1,6 +1,7 @@
 package model_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -305,9 +306,9 @@ func TestLoadGGUFRefusesTensors(t *testing.T) {
 		{"half of the biases", func(f *ggufFile) { f.tensor("blk.0.attn_q.bias", make([]float32, 64), 64) }, "tensor blk.0.attn_k.bias is missing"},
 		{"scaled positions", func(f *ggufFile) { f.tensor("rope_freqs.weight", make([]float32, 8), 8) },
 			"tensor rope_freqs.weight: scaled rotary positions are not supported"},
-		{"format", func(f *ggufFile) { f.typed("blk.2.attn_v.weight", gguf.Q5_1, make([]byte, 24*2*32), 64, 32) },
-			"tensor blk.2.attn_v.weight has type Q5_1: supported are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K and Q6_K"},
-		{"format of a vector", func(f *ggufFile) { f.typed("output_norm.weight", gguf.F64, make([]byte, 8*64), 64) }, "tensor output_norm.weight has type F64"},
+		{"format", func(f *ggufFile) { f.typed("blk.2.attn_v.weight", gguf.IQ1_S, make([]byte, 50*8), 256, 8) },
+			"tensor blk.2.attn_v.weight has type IQ1_S, which is not supported"},
+		{"format of a vector", func(f *ggufFile) { f.typed("output_norm.weight", gguf.IQ2_S, make([]byte, 82), 256) }, "tensor output_norm.weight has type IQ2_S"},
 	}
 	m := load(t, "llama-gqa")
 	for _, c := range cases {
@@ -321,6 +322,41 @@ func TestLoadGGUFRefusesTensors(t *testing.T) {
 	}
 	_, err := model.LoadGGUF(cpu.New(1), filepath.Join(t.TempDir(), "none.gguf"))
 	fails(t, err, "none.gguf")
+}
+
+// Numbers of other sizes become float32, the nearest where there is none.
+func TestLoadGGUFOfNumbers(t *testing.T) {
+	for _, c := range []struct {
+		typ   gguf.TensorType
+		bytes []byte // of one value
+		want  float32
+	}{
+		{gguf.F64, []byte{0x9a, 0x99, 0x99, 0x99, 0x99, 0x99, 0xb9, 0xbf}, -0.1},
+		{gguf.I8, []byte{0xfd}, -3},
+		{gguf.I16, []byte{0xfd, 0xfe}, -259},
+		{gguf.I32, []byte{0xff, 0xff, 0xff, 0x7f}, 1 << 31},
+		{gguf.I64, []byte{0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}, -(1 << 32)},
+	} {
+		f := newGGUF(t, load(t, "llama-gqa"))
+		f.typed("blk.1.attn_q.weight", c.typ, bytes.Repeat(c.bytes, 64*64), 64, 64)
+		f.typed("output_norm.weight", c.typ, bytes.Repeat(c.bytes, 64), 64)
+		path := f.write(t)
+		m, err := model.LoadGGUF(cpu.New(1), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		row := make([]float32, 64)
+		m.Layers[1].QKV.Parts[0].Weight.Row(row, 63)
+		norm := m.Device().Host(compute.Of(m.Norm.Values))
+		if row[0] != c.want || row[63] != c.want || norm[63] != c.want {
+			t.Errorf("%s: %v in a matrix, %v in a vector, want %v", c.typ, row[0], norm[63], c.want)
+		}
+		outline, err := model.LoadGGUFOutline(path)
+		if err != nil || outline.Bytes() != m.Bytes() {
+			t.Errorf("%s: outline of %d bytes, want %d: %v", c.typ, outline.Bytes(), m.Bytes(), err)
+		}
+		m.Close()
+	}
 }
 
 // A layer's biases of every kind are read where the first layer has them.

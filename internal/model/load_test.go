@@ -57,11 +57,11 @@ func TestLoadRefusesDamagedDirectories(t *testing.T) {
 		{"bias that the config does not have", change(func(t *testing.T, list []safetensors.Tensor) []safetensors.Tensor {
 			return append(list, safetensors.Tensor{Name: "model.layers.0.mlp.up_proj.bias", Dtype: safetensors.F32, Shape: []int{176}, Data: make([]byte, 4*176)})
 		}), []string{"up_proj.bias is not part"}},
-		{"F64", change(func(t *testing.T, list []safetensors.Tensor) []safetensors.Tensor {
+		{"integers for a matrix", change(func(t *testing.T, list []safetensors.Tensor) []safetensors.Tensor {
 			x := find(t, list, query)
-			x.Dtype, x.Data = safetensors.F64, make([]byte, 2*len(x.Data))
+			x.Dtype, x.Data = safetensors.I64, make([]byte, 2*len(x.Data))
 			return list
-		}), []string{query, "F64", "F32, F16 and BF16"}},
+		}), []string{query, "I64", "F32, F16, BF16 and F64"}},
 		{"integers for a gain", change(func(t *testing.T, list []safetensors.Tensor) []safetensors.Tensor {
 			find(t, list, "model.norm.weight").Dtype = safetensors.I32
 			return list

@@ -18,7 +18,7 @@ func NewOutline(c Config, format compute.Format) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("outline of a model: %w", err)
 	}
-	return outline(c, func(string) (compute.Format, error) { return format, nil })
+	return outline(c, func(string, int, int) (compute.Format, error) { return format, nil })
 }
 
 // LoadOutline returns the outline of what Load reads in dir.
@@ -32,17 +32,11 @@ func LoadOutline(dir string) (*Model, error) {
 		return nil, fmt.Errorf("read model %s: %w", dir, err)
 	}
 	defer f.Close()
-	m, err := outline(c, func(name string) (compute.Format, error) {
-		info, ok := f.Info(name)
-		if !ok {
-			return 0, fmt.Errorf("tensor %s is missing", name)
-		}
-		format, ok := formats[info.Dtype]
-		if !ok {
-			return 0, fmt.Errorf("tensor %s has type %s: supported are F32, F16 and BF16", name, info.Dtype)
-		}
-		return format, nil
-	})
+	stored, err := newStoredTensors(dir, f)
+	if err != nil {
+		return nil, fmt.Errorf("read model %s: %w", dir, err)
+	}
+	m, err := outline(c, stored.format)
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", dir, err)
 	}
@@ -60,16 +54,12 @@ func LoadGGUFOutline(path string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", path, err)
 	}
-	m, err := outline(c, func(name string) (compute.Format, error) {
+	m, err := outline(c, func(name string, _, _ int) (compute.Format, error) {
 		t, ok := f.Tensor(ggufName(name))
 		if !ok {
 			return 0, fmt.Errorf("tensor %s is missing", ggufName(name))
 		}
-		format, ok := ggufFormats[t.Type]
-		if !ok {
-			return 0, fmt.Errorf("tensor %s has type %s: supported are F32, F16, BF16, Q8_0, Q4_0, Q5_0, Q4_K and Q6_K", t.Name, t.Type)
-		}
-		return format, nil
+		return ggufFormat(t)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read model %s: %w", path, err)
@@ -95,18 +85,18 @@ func (m *Model) IsOutline() bool {
 	return ok
 }
 
-func outline(c Config, format func(name string) (compute.Format, error)) (*Model, error) {
+func outline(c Config, format func(name string, out, in int) (compute.Format, error)) (*Model, error) {
 	dev := &outlineDevice{}
 	return assemble(dev, c, &outlineWeights{dev, format})
 }
 
 type outlineWeights struct {
 	dev    compute.Device
-	format func(name string) (compute.Format, error)
+	format func(name string, out, in int) (compute.Format, error)
 }
 
 func (o *outlineWeights) matrix(name string, out, in int) (*compute.Weight, error) {
-	f, err := o.format(name)
+	f, err := o.format(name, out, in)
 	if err == nil && in%f.BlockValues() != 0 {
 		err = fmt.Errorf("tensor %s: rows of %d values are not whole blocks of %d", name, in, f.BlockValues())
 	}

@@ -12,6 +12,8 @@ import (
 
 var formats = []compute.Format{
 	compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0, compute.Q5_0, compute.Q4_K, compute.Q6_K, compute.NF4,
+	compute.Q4_1, compute.Q5_1, compute.Q2_K, compute.Q3_K, compute.Q5_K,
+	compute.IQ4_NL, compute.IQ4_XS, compute.TQ1_0, compute.TQ2_0, compute.MXFP4,
 }
 
 // randomWeight returns a weight of any format and its values (Out·In).
@@ -59,6 +61,25 @@ func randomBlocks(r *rand.Rand, f compute.Format, n int) []byte {
 			half(at+2, 1.0/50)
 		case compute.Q6_K:
 			half(at+208, 1.0/2000)
+		case compute.Q4_1, compute.Q5_1:
+			half(at, 1.0/20)
+			half(at+2, 1)
+		case compute.Q5_K:
+			half(at, 1.0/1000)
+			half(at+2, 1.0/50)
+		case compute.Q2_K:
+			half(at+80, 1.0/20)
+			half(at+82, 1.0/10)
+		case compute.Q3_K:
+			half(at+108, 1.0/60)
+		case compute.IQ4_XS:
+			half(at, 1.0/1000)
+		case compute.TQ1_0:
+			half(at+52, 1)
+		case compute.TQ2_0:
+			half(at+64, 1)
+		case compute.MXFP4:
+			data[at] = byte(123 + r.IntN(4))
 		default:
 			half(at, 1.0/50)
 		}
@@ -200,4 +221,33 @@ func sameBits(t *testing.T, what string, got, want []float32) {
 			t.Fatalf("%s: value %d is %v, want %v", what, i, got[i], want[i])
 		}
 	}
+}
+
+// A weight that is kept exact is multiplied as the numbers that it holds: rows
+// of x are not rounded.
+func TestMatVecOfExactWeights(t *testing.T) {
+	eachKernels(t, func(t *testing.T, d *Device) {
+		r := random()
+		for _, f := range []compute.Format{compute.Q8_0, compute.Q4_0, compute.Q5_0, compute.Q4_K, compute.Q6_K} {
+			const out, in = 40, 256
+			w, values := randomWeight(t, r, f, out, in)
+			if !w.Integers() {
+				t.Errorf("%s: not in integers", f)
+			}
+			w.KeepExact()
+			x := normals(r, in)
+			got := matOf(make([]float32, out), 1, out, 0)
+			d.MatVec(got, matOf(x, 1, in, 0), w, 1, false)
+			for i, v := range valuesOf(t, got) {
+				want, size := 0.0, 0.0
+				for j := range x {
+					term := float64(x[j]) * float64(values[i*in+j])
+					want, size = want+term, size+math.Abs(term)
+				}
+				if !(math.Abs(float64(v)-want) <= 1e-6*size) {
+					t.Fatalf("%s: row %d is %v, want %v", f, i, v, want)
+				}
+			}
+		}
+	})
 }

@@ -36,7 +36,7 @@ type matVec struct {
 }
 
 // MatVec sets y (N,Out) to alpha·x·wᵀ, or adds it when add. Where w is Q8_0,
-// Q4_0, Q5_0, Q4_K or Q6_K, rows of x are rounded to 8 bits, every 32 values of
+// Q4_0, Q5_0, Q4_K or Q6_K and not exact (Weight.Integers), rows of x are rounded to 8 bits, every 32 values of
 // them with a scale of their own (see rounded), and products are summed as
 // integers. Otherwise w is read, or dequantized, along its rows as float32.
 func (d *Device) MatVec(y, x compute.Mat, w *compute.Weight, alpha float32, add bool) {
@@ -49,7 +49,7 @@ func (d *Device) MatVec(y, x compute.Mat, w *compute.Weight, alpha float32, add 
 	}
 	v := &d.vector
 	v.c, v.a, v.w, v.alpha, v.add = c, a, w, alpha, add
-	if _, ok := blockFormatOf(w.Format); ok {
+	if w.Integers() {
 		d.matVecBlocks(v)
 	} else {
 		d.matVecDots(v)

@@ -75,8 +75,8 @@ func (r readers) piece(dst []float32, w *compute.Weight, row, col int, down bool
 		r.q6K.read(dst, w, row, col, down)
 	case compute.NF4:
 		r.readNF4(dst, w, row, col, down)
-	default:
-		panic("cpu: no reader of " + w.Format.String())
+	default: // of these there are portable readers alone
+		convertGo(dst, w, row, col, down)
 	}
 }
 
