@@ -99,6 +99,13 @@ func (c *checker) model(key, ref string) {
 	}
 }
 
+// subject checks a reference to a model that scores labels: a classifier stage, or any model.
+func (c *checker) subject(key, ref string) {
+	if _, ok := c.recipe.find(ref).(*classifierStage); !ok {
+		c.model(key, ref)
+	}
+}
+
 // names lists the stages that want accepts.
 func (c *checker) names(want func(stage) bool) []string {
 	var list []string
@@ -150,6 +157,8 @@ func references(s stage) []string {
 		return []string{s.On}
 	case *trainStage:
 		return []string{s.Student, s.Tokenizer, s.On, s.Valid}
+	case *classifierStage:
+		return []string{s.Student, s.On, s.Valid, s.Teacher}
 	case *answersStage:
 		return []string{s.Teacher, s.From}
 	case *quantizeStage:

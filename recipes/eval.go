@@ -29,7 +29,7 @@ func (s *evalStage) check(c *checker) {
 		c.blame("models", "want at least one model")
 	}
 	for i, ref := range s.Models {
-		c.model(fmt.Sprintf("models[%d]", i), ref)
+		c.subject(fmt.Sprintf("models[%d]", i), ref)
 		if slices.Contains(s.Models[:i], ref) {
 			c.blame(fmt.Sprintf("models[%d]", i), "%s comes twice", ref)
 		}
@@ -84,20 +84,15 @@ func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err e
 	}
 	var subjects []eval.NamedSubject
 	for _, ref := range s.Models {
-		l, err := r.load(w, ref)
-		if err != nil {
-			return err
+		subject, closeModel, failed := r.scorer(w, ref)
+		if closeModel != nil {
+			defer func() { err = errors.Join(err, closeModel()) }()
 		}
-		defer func() { err = errors.Join(err, l.close()) }()
-		size, err := l.bytes()
-		if err != nil {
-			return err
+		if failed != nil {
+			return failed
 		}
-		subjects = append(subjects, eval.NamedSubject{Subject: newSubject(l), Identity: eval.Identity{
-			Name: ref, Role: s.role(r, ref), Reference: s.reference(r, ref), Artifact: l.artifact,
-			Parameters: int64(l.model.Parameters()), FileBytes: size, Format: l.format,
-			Tokenizer: l.tokenizer.Hash(), ChatTemplate: l.promptingRecord().ChatTemplate,
-		}})
+		subject.Name, subject.Role, subject.Reference = ref, s.role(r, ref), s.reference(r, ref)
+		subjects = append(subjects, subject)
 	}
 	if s.Baseline {
 		b, err := s.baseline(ctx, w, r)
@@ -139,7 +134,7 @@ func (s *evalStage) role(r *Recipe, ref string) eval.Role {
 	}
 	name, _, _ := strings.Cut(ref, ".")
 	switch r.find(name).(type) {
-	case *trainStage:
+	case *trainStage, *classifierStage:
 		return eval.RoleStudent
 	case *quantizeStage:
 		return eval.RoleQuantized

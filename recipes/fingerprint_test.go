@@ -11,10 +11,12 @@ import (
 // Keys that change nothing in what a stage makes, or only through what they
 // refer to, which the pipeline hashes itself.
 var noFingerprint = map[string]string{
-	"train.checkpoint_every": "checkpoints change nothing",
-	"train.memory":           "layers that are recomputed come out the same",
-	"answers.batch":          "answers do not depend on how many are under way at a time",
-	"dataset.files":          "the pipeline hashes the files' contents and names",
+	"train.checkpoint_every":      "checkpoints change nothing",
+	"train.memory":                "layers that are recomputed come out the same",
+	"classifier.checkpoint_every": "checkpoints change nothing",
+	"classifier.memory":           "layers that are recomputed come out the same",
+	"answers.batch":               "answers do not depend on how many are under way at a time",
+	"dataset.files":               "the pipeline hashes the files' contents and names",
 }
 
 // Every key of every kind of stage must have a tag, and changing its value must

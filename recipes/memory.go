@@ -215,7 +215,12 @@ func (s *evalStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeli
 	batch := orElse(s.Options.Batch, 32)
 	held := t.heldBytes()
 	var models []*outlined
+	classifiers := int64(0)
 	for _, ref := range s.Models {
+		if n, ok := r.classifierBytes(ref); ok {
+			classifiers += n
+			continue
+		}
 		o, err := r.outline(made, ref)
 		if err != nil {
 			return pipeline.Memory{}, err
@@ -223,7 +228,7 @@ func (s *evalStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeli
 		models = append(models, o)
 	}
 	with := func(batch int) int64 {
-		stored, heap := int64(processBytes), held
+		stored, heap := processBytes+classifiers, held
 		for _, o := range models {
 			stored += int64(o.model.Bytes())
 			heap += o.beside() + s.askBytes(o, t, batch)

@@ -152,7 +152,7 @@ func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 		}
 		l.files, l.artifact = append(l.files, files...), filepath.Base(dir)
 		l.format += " + LoRA"
-		if err := l.checkPrompting(dir); err != nil {
+		if err := l.promptingRecord().check(dir); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
 		return l, nil
@@ -181,7 +181,7 @@ func (r *Recipe) loadMade(ref, dir, name string) (*loaded, error) {
 func (l *loaded) asked(o *chatOptions, artifact string) (*loaded, error) {
 	err := l.setPrompting(o)
 	if err == nil && artifact != "" {
-		err = l.checkPrompting(artifact)
+		err = l.promptingRecord().check(artifact)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", l.artifact, err), l.close())

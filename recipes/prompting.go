@@ -257,18 +257,18 @@ func (l *loaded) promptingRecord() promptingRecord {
 	return r
 }
 
-// writePrompting writes prompting.json into dir.
-func (l *loaded) writePrompting(dir string) error {
-	data, err := json.MarshalIndent(l.promptingRecord(), "", "  ")
+// write writes prompting.json into dir.
+func (r promptingRecord) write(dir string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, promptingFile), append(data, '\n'))
 }
 
-// checkPrompting compares how the model is going to read texts with how it was
-// made to, as dir says.
-func (l *loaded) checkPrompting(dir string) error {
+// check compares how a model is going to read texts with how it was made to, as
+// dir says.
+func (r promptingRecord) check(dir string) error {
 	path := filepath.Join(dir, promptingFile)
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -278,13 +278,12 @@ func (l *loaded) checkPrompting(dir string) error {
 	if err := json.Unmarshal(data, &was); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	is := l.promptingRecord()
 	switch {
-	case was.Tokenizer != is.Tokenizer:
-		return fmt.Errorf("%s: the model was made with tokenizer %s and would be used with %s", path, short(was.Tokenizer), short(is.Tokenizer))
-	case was.ChatTemplate != is.ChatTemplate:
-		return fmt.Errorf("%s: the model was made with chat template %s and would be used with %s", path, short(was.ChatTemplate), short(is.ChatTemplate))
-	case was.Prompting != is.Prompting:
+	case was.Tokenizer != r.Tokenizer:
+		return fmt.Errorf("%s: the model was made with tokenizer %s and would be used with %s", path, short(was.Tokenizer), short(r.Tokenizer))
+	case was.ChatTemplate != r.ChatTemplate:
+		return fmt.Errorf("%s: the model was made with chat template %s and would be used with %s", path, short(was.ChatTemplate), short(r.ChatTemplate))
+	case was.Prompting != r.Prompting:
 		return fmt.Errorf("%s: the model was made with another system turn, date or variables of its chat template", path)
 	}
 	return nil

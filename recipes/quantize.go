@@ -76,7 +76,7 @@ func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
 	if l.tokenizer, err = readVocabulary(filepath.Join(w.Dir, s.fileName())); err != nil {
 		return err
 	}
-	if err := l.writePrompting(w.Dir); err != nil {
+	if err := l.promptingRecord().write(w.Dir); err != nil {
 		return err
 	}
 	data, err := json.MarshalIndent(summary, "", "  ")

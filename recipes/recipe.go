@@ -49,12 +49,13 @@ type stage interface {
 
 // kinds lists every kind of stage.
 var kinds = map[string]func() stage{
-	"dataset":   func() stage { return new(datasetStage) },
-	"tokenizer": func() stage { return new(tokenizerStage) },
-	"train":     func() stage { return new(trainStage) },
-	"answers":   func() stage { return new(answersStage) },
-	"quantize":  func() stage { return new(quantizeStage) },
-	"eval":      func() stage { return new(evalStage) },
+	"dataset":    func() stage { return new(datasetStage) },
+	"tokenizer":  func() stage { return new(tokenizerStage) },
+	"train":      func() stage { return new(trainStage) },
+	"classifier": func() stage { return new(classifierStage) },
+	"answers":    func() stage { return new(answersStage) },
+	"quantize":   func() stage { return new(quantizeStage) },
+	"eval":       func() stage { return new(evalStage) },
 }
 
 // header is the top of a recipe.
@@ -183,7 +184,11 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 			d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".path", "want a Hugging Face directory or a .gguf file"})
 		}
 		if m.Chat != nil {
-			if err := m.Chat.validate(); err != nil {
+			err := m.Chat.validate()
+			if err == nil && isEncoder(m.Path) {
+				err = errors.New("an encoder reads texts as they are")
+			}
+			if err != nil {
 				d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".chat", err.Error()})
 			}
 		}

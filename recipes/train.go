@@ -259,7 +259,7 @@ func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
 
 // save writes the adapter, the model, or both.
 func (s *trainStage) save(w *pipeline.Work, r *Recipe, l *loaded) (err error) {
-	if err := l.writePrompting(w.Dir); err != nil {
+	if err := l.promptingRecord().write(w.Dir); err != nil {
 		return err
 	}
 	dir := filepath.Join(w.Dir, modelDir)

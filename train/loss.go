@@ -6,7 +6,6 @@ import (
 
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/autodiff"
-	"github.com/retort-ml/retort/internal/model"
 )
 
 // ErrNoTokens is wrapped by the error of a step that has nothing to learn.
@@ -20,7 +19,7 @@ type lossGraph struct {
 	data  Data
 }
 
-func newLossGraph(student *model.Model, data Data, train bool, dropout float64) (*lossGraph, error) {
+func newLossGraph(student Student, data Data, train bool, dropout float64) (*lossGraph, error) {
 	if data.Source.Len(0) == 0 {
 		return nil, fmt.Errorf("no batches: %w", ErrNoTokens)
 	}
@@ -52,6 +51,7 @@ func (l *lossGraph) run(b datasets.Batch, dropoutKey uint64) (sum, weight float6
 func inputs(b datasets.Batch, n int) autodiff.Inputs {
 	in := autodiff.Inputs{
 		Tokens: make([]int32, n), Positions: make([]int32, n), From: make([]int32, n),
+		To: make([]int32, n), Types: make([]int32, n),
 	}
 	for i := range n {
 		if i >= len(b.Tokens) || b.Segments[i] == 0 {
@@ -65,6 +65,12 @@ func inputs(b datasets.Batch, n int) autodiff.Inputs {
 		}
 		if b.Targets[i] >= 0 && b.Weights[i] != 0 {
 			in.Rows = append(in.Rows, int32(i))
+		}
+	}
+	for i := n - 1; i >= 0; i-- { // a segment ends where the next row's begins
+		in.To[i] = int32(i + 1)
+		if i+1 < n && in.From[i+1] == in.From[i] {
+			in.To[i] = in.To[i+1]
 		}
 	}
 	return in

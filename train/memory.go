@@ -7,7 +7,6 @@ import (
 	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/bytesize"
 	"github.com/retort-ml/retort/internal/memory"
-	"github.com/retort-ml/retort/internal/model"
 )
 
 const (
@@ -20,10 +19,10 @@ const (
 
 // Need is what decides how much memory a run takes.
 type Need struct {
-	Student   *model.Model // with Params, or the outline of one
-	Rows      int          // of a batch, B·T
-	ValidRows int          // of a validation batch; 0 means that there is none
-	DataBytes int64        // of training and validation data together
+	Student   Student // with Params, or the outline of one
+	Rows      int     // of a batch, B·T
+	ValidRows int     // of a validation batch; 0 means that there is none
+	DataBytes int64   // of training and validation data together
 	Options   Options
 }
 
@@ -109,9 +108,8 @@ func (n Need) fixed() int64 {
 	if n.Options.Keep == "best" {
 		perValue += 4
 	}
-	c := &n.Student.Config
 	// A device packs the keys and values of all rows, with some space to grow.
-	packed := 2 * 5 * max(n.Rows, n.ValidRows) * c.NumKeyValueHeads * c.HeadDim
+	packed := 2 * 5 * max(n.Rows, n.ValidRows) * n.Student.KeyCols()
 	return programBytes + garbageBytes + n.DataBytes + int64(n.Student.Bytes()) + int64(n.Student.Trainable())*int64(perValue) + int64(packed)
 }
 

@@ -87,8 +87,14 @@ func TestTheOutlineNeedsTheSame(t *testing.T) {
 	}
 }
 
+// wider has wider keys.
+type wider struct{ train.Student }
+
+func (w wider) KeyCols() int { return w.Student.KeyCols() + 3 }
+
 func TestNeedCountsEveryPart(t *testing.T) {
-	base := train.Need{Student: tinyFull(t), Rows: 64}
+	student := tinyFull(t)
+	base := train.Need{Student: student, Rows: 64}
 	peak := func(n train.Need) int64 {
 		m, err := n.Memory(1 << 40)
 		if err != nil {
@@ -97,11 +103,16 @@ func TestNeedCountsEveryPart(t *testing.T) {
 		return m.Peak
 	}
 	n := int64(base.Student.Trainable())
-	if n != int64(base.Student.Parameters()) {
-		t.Errorf("%d trainable of %d parameters", n, base.Student.Parameters())
+	if n != int64(student.Parameters()) {
+		t.Errorf("%d trainable of %d parameters", n, student.Parameters())
 	}
 	best, data, valid, rows := base, base, base, base
 	best.Options.Keep, data.DataBytes, valid.ValidRows, rows.Rows = "best", 12345, 64, 65
+	wide := base
+	wide.Student = wider{student}
+	if got := peak(wide) - peak(base); got != 2*5*64*3 {
+		t.Errorf("keys that are 3 wider take %d bytes", got)
+	}
 	if got := peak(best) - peak(base); got != 4*n {
 		t.Errorf("the best weights take %d bytes, want %d", got, 4*n)
 	}

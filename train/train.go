@@ -9,7 +9,6 @@ import (
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/compute"
-	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/internal/random"
 )
 
@@ -28,7 +27,7 @@ type Data struct {
 
 // Run trains the student's Params on Data. Valid, Report and Planned may be nil.
 type Run struct {
-	Student *model.Model
+	Student Student
 	Data    Data
 	Valid   *Data
 	Options Options

@@ -1,18 +1,21 @@
 package autodiff
 
 import (
+	"errors"
+
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
 )
 
-// Attention describes causal self-attention with rotary positions and grouped
-// heads. Its input is packed: the columns of q (H·E), k (G·E) and v (G·E) side
+// Attention describes self-attention with grouped heads, causal or not. Its input is packed: the columns of q (H·E), k (G·E) and v (G·E) side
 // by side.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
-	Scale                   float32 // of the scores
-	Rotation                *compute.Rotation
+	Scale                   float32           // of the scores
+	Rotation                *compute.Rotation // of q and k by position; nil is none
+	// Bidirectional: rows see what follows them in their segment too, up to Inputs.To.
+	Bidirectional bool
 }
 
 // Split returns the views of q, k and v in a packed array.
@@ -33,8 +36,8 @@ type attentionOp struct {
 	lse *result // (N,H)
 }
 
-// Attention attends within the segments that Inputs.From marks. It turns q and
-// k in place: no other operation may read qkv.
+// Attention attends within the segments that Inputs.From marks, and Inputs.To
+// if it is bidirectional. It turns q and k in place: no other operation may read qkv.
 func (g *Graph) Attention(qkv Value, a *Attention) Value {
 	if g.err != nil {
 		return Value{}
@@ -67,24 +70,36 @@ func (g *Graph) Attention(qkv Value, a *Attention) Value {
 }
 
 func (op *attentionOp) shape() compute.AttentionShape {
-	return compute.AttentionShape{Heads: op.a.Heads, KVHeads: op.a.KVHeads, HeadDim: op.a.HeadDim,
+	s := compute.AttentionShape{Heads: op.a.Heads, KVHeads: op.a.KVHeads, HeadDim: op.a.HeadDim,
 		Scale: op.a.Scale, From: op.g.in.From}
+	if op.a.Bidirectional {
+		s.To = op.g.in.To
+	}
+	return s
+}
+
+// rotate turns q and k by their positions, or back.
+func (op *attentionOp) rotate(q, k compute.Mat, back bool) {
+	if op.a.Rotation == nil {
+		return
+	}
+	op.g.dev.Rotate(q, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, back)
+	op.g.dev.Rotate(k, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, back)
 }
 
 func (op *attentionOp) forward() error {
-	dev := op.g.dev
+	if op.a.Bidirectional && op.g.in.To == nil {
+		return errors.New("it sees both ways, and the inputs do not say where segments end")
+	}
 	q, k, v := op.a.Split(op.qkv.mat())
-	dev.Rotate(q, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, false)
-	dev.Rotate(k, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, false)
-	dev.Attention(op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
+	op.rotate(q, k, false)
+	op.g.dev.Attention(op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
 	return nil
 }
 
 func (op *attentionOp) backward(dqkv, dout compute.Mat) {
-	dev := op.g.dev
 	q, k, v := op.a.Split(op.qkv.mat())
 	dq, dk, dv := op.a.Split(dqkv)
-	dev.AttentionGrad(dq, dk, dv, dout, op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
-	dev.Rotate(dq, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, true)
-	dev.Rotate(dk, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, true)
+	op.g.dev.AttentionGrad(dq, dk, dv, dout, op.out[0].mat(), op.lse.mat(), q, k, v, op.shape())
+	op.rotate(dq, dk, true)
 }

@@ -98,6 +98,8 @@ func packed() autodiff.Inputs {
 		Tokens:     []int32{3, 1, 4, 1, 5, 2, -1},
 		Positions:  []int32{0, 1, 2, 0, 1, 2, 0},
 		From:       []int32{0, 0, 0, 3, 3, 3, 6},
+		To:         []int32{3, 3, 3, 6, 6, 6, 7},
+		Types:      []int32{0, 1, 1, 1, 0, 2, 0},
 		Rows:       []int32{0, 1, 2, 3, 4, 5, 6},
 		Loss:       linearLoss,
 		DropoutKey: 99,

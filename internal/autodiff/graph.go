@@ -15,6 +15,8 @@ type Inputs struct {
 	Tokens    []int32 // (N) negative is padding
 	Positions []int32 // (N) position within the segment
 	From      []int32 // (N) first row that row i attends to
+	To        []int32 // (N) the row after the last one it attends to, in bidirectional attention; else nil will do
+	Types     []int32 // (N) rows of the type embedding; nil without one
 	Rows      []int32 // supervised rows, ascending
 	Loss      RowLoss
 	// DropoutKey seeds the run's dropout: equal keys drop the same elements.

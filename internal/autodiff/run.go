@@ -155,6 +155,9 @@ func (g *Graph) check(in *Inputs) error {
 			return fmt.Errorf("graph of %d rows: %d %s", g.rows, v.n, v.name)
 		}
 	}
+	if in.To != nil && len(in.To) != g.rows {
+		return fmt.Errorf("graph of %d rows: %d to", g.rows, len(in.To))
+	}
 	if in.Loss == nil {
 		return fmt.Errorf("graph of %d rows: no loss", g.rows)
 	}
@@ -166,6 +169,8 @@ func (g *Graph) check(in *Inputs) error {
 			return fmt.Errorf("row %d: position %d", i, in.Positions[i])
 		case in.From[i] < 0 || int(in.From[i]) > i:
 			return fmt.Errorf("row %d: attends from row %d", i, in.From[i])
+		case in.To != nil && (int(in.To[i]) <= i || int(in.To[i]) > g.rows):
+			return fmt.Errorf("row %d: attends up to row %d of %d", i, in.To[i], g.rows)
 		}
 	}
 	last := int32(-1)

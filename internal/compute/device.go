@@ -52,8 +52,9 @@ type Device interface {
 	// twice the number of r's frequencies. positions (N) are not negative.
 	// back turns the other way, which is the gradient.
 	Rotate(x Mat, headDim int, positions []int32, r *Rotation, back bool)
-	// Attention sets out (N,H·E) to causal attention within segments, and
-	// logsumexp (N,H), of the scaled scores, for the gradient. q (N,H·E), k and v (N,G·E) are rotated already.
+	// Attention sets out (N,H·E) to attention within segments, causal or not as
+	// a says, and logsumexp (N,H), of the scaled scores, for the gradient. q
+	// (N,H·E), k and v (N,G·E) are rotated already.
 	Attention(out, logsumexp, q, k, v Mat, a AttentionShape)
 	// AttentionGrad sets dq, dk, dv.
 	AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v Mat, a AttentionShape)
@@ -63,13 +64,18 @@ type Device interface {
 	// sequence after those of another. A row's bytes follow from its query and
 	// from the keys and values that it sees alone: not from the other sequences,
 	// nor from how keys are cut into parts, nor from how many rows of its own
-	// sequence are computed in the same call. From and KeyOffset have no meaning here.
+	// sequence are computed in the same call. From, To and KeyOffset have no meaning here.
 	AttentionCached(out, q Mat, sequences []CachedSequence, a AttentionShape)
 
 	// GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).
 	GLU(out, gateUp Mat, act Activation)
 	// GLUGrad sets dgateUp (N,2F).
 	GLUGrad(dgateUp, dout, gateUp Mat, act Activation)
+
+	// Activate sets y (N,C) to act(x), value by value.
+	Activate(y, x Mat, act Activation)
+	// ActivateGrad sets dx (N,C) to dy·act'(x).
+	ActivateGrad(dx, dy, x Mat, act Activation)
 
 	// Add sets y to a + b; y may be a or b.
 	Add(y, a, b Mat)
@@ -124,14 +130,17 @@ type Term struct {
 }
 
 // AttentionShape says which rows see which. Row i sees the rows j ≤ i of
-// From[i] ≤ j: From[i] is the first row of its segment (or of its window).
-// Rows of padding have From[i] = i, and see themselves.
+// From[i] ≤ j: From[i] is the first row of its segment (or of its window). With
+// To it sees the rows From[i] ≤ j < To[i], itself among them: in an encoder
+// To[i] is the end of the segment. Rows of padding see themselves: From[i] = i
+// and To[i] = i+1.
 type AttentionShape struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float32 // of the scores, usually 1/sqrt(HeadDim)
 	From                    []int32 // (N)
+	To                      []int32 // (N); nil means the row itself is the last one it sees
 	// KeyOffset: query row i is key row KeyOffset+i, when k and v hold a cache
-	// of rows before the queries (decoding). From counts key rows.
+	// of rows before the queries (decoding). From and To count key rows.
 	KeyOffset int
 }
 
@@ -147,13 +156,17 @@ type CachedSequence struct {
 // follow one another.
 type KV struct{ Keys, Values Mat }
 
-// Activation is the nonlinearity of a gated MLP.
+// Activation is a nonlinearity, of an MLP or a head.
 type Activation uint8
 
-// The activations, by the names of Hugging Face's hidden_act.
+// The activations, by the names of Hugging Face's hidden_act. GLU has the first
+// two of them.
 const (
-	SiLU     Activation = iota // x·sigmoid(x)
-	GELUTanh                   // gelu_pytorch_tanh
+	SiLU     Activation = iota // silu: x·sigmoid(x)
+	GELUTanh                   // gelu_pytorch_tanh, and gelu_new
+	GELU                       // gelu: x·Φ(x), Φ being the normal distribution
+	ReLU                       // relu
+	Tanh                       // tanh
 )
 
 // AdamW holds the numbers of one update (Loshchilov and Hutter 2019, as

@@ -5,4 +5,8 @@
 // An architecture is written once (hidden in llama.go) against the interface
 // ops. Two things execute it: autodiff.Graph records it for training, and the
 // Decoder runs it at once over key/value caches.
+//
+// Encoders that classify sequences are Classifiers: the families of BERT,
+// written once (logits in encoder.go). Their training and evaluation run the
+// same graph, so it is written for autodiff.Graph itself.
 package model

@@ -59,7 +59,7 @@ func newAttention(what string, q, k, v compute.Mat, s compute.AttentionShape) *a
 	a := &attention{AttentionShape: s, q: viewOf(what+" q", q), k: viewOf(what+" k", k), v: viewOf(what+" v", v)}
 	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 || s.KeyOffset < 0 ||
 		a.q.cols != s.Heads*s.HeadDim || a.k.cols != s.KVHeads*s.HeadDim ||
-		len(s.From) != a.q.rows || a.k.rows < s.KeyOffset+a.q.rows {
+		len(s.From) != a.q.rows || s.To != nil && len(s.To) != a.q.rows || a.k.rows < s.KeyOffset+a.q.rows {
 		panic(fmt.Sprintf("cpu: %s: q %s, k %s, %d of %d heads of %d, %d rows from %d on", what, q, k, s.Heads, s.KVHeads, s.HeadDim, len(s.From), s.KeyOffset))
 	}
 	sameShape(what+" v", a.k, a.v)
@@ -67,12 +67,23 @@ func newAttention(what string, q, k, v compute.Mat, s compute.AttentionShape) *a
 		if from < 0 || int(from) > s.KeyOffset+i {
 			panic(fmt.Sprintf("cpu: %s: row %d sees keys from %d, itself key %d", what, i, from, s.KeyOffset+i))
 		}
+		if to := a.end(i); s.To != nil && (to <= s.KeyOffset+i || to > a.k.rows) {
+			panic(fmt.Sprintf("cpu: %s: row %d sees keys to %d of %d, itself key %d", what, i, to, a.k.rows, s.KeyOffset+i))
+		}
 	}
 	a.cut()
 	return a
 }
 
-// cut makes the blocks of queries. They follow from From alone.
+// end returns the key after the last one that query i sees.
+func (a *attention) end(i int) int {
+	if a.To == nil {
+		return a.KeyOffset + i + 1
+	}
+	return int(a.To[i])
+}
+
+// cut makes the blocks of queries. They follow from From and To alone.
 func (a *attention) cut() {
 	for i, from := range a.From {
 		key := a.KeyOffset + i
@@ -81,11 +92,11 @@ func (a *attention) cut() {
 			b := &a.blocks[last]
 			rows, begins := b.to-b.from, int(from) == key
 			if rows < blockRows && !(begins && rows >= blockEnds) {
-				b.to, b.last, b.first = i+1, key+1, min(b.first, int(from))
+				b.to, b.last, b.first = i+1, max(b.last, a.end(i)), min(b.first, int(from))
 				continue
 			}
 		}
-		a.blocks = append(a.blocks, queryBlock{i, i + 1, int(from), key + 1})
+		a.blocks = append(a.blocks, queryBlock{i, i + 1, int(from), a.end(i)})
 	}
 }
 
@@ -136,7 +147,7 @@ func (a *attention) seen(w *worker, b queryBlock) bounds {
 	rows := b.to - b.from
 	for i := range rows {
 		w.from[i] = a.From[b.from+i] - int32(b.first)
-		w.to[i] = int32(a.KeyOffset + b.from + i + 1 - b.first)
+		w.to[i] = int32(a.end(b.from+i) - b.first)
 	}
 	return bounds{w.from[:rows], w.to[:rows]}
 }

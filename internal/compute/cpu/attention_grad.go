@@ -86,7 +86,8 @@ func (g *attentionGrad) parts(d *Device) []gradPart {
 			work += per * (b.to - b.from) * (b.last - b.first)
 		}
 		first := slices.MinFunc(blocks, func(a, b queryBlock) int { return a.first - b.first }).first
-		p := gradPart{blocks: blocks, first: first, keys: blocks[len(blocks)-1].last - first}
+		last := slices.MaxFunc(blocks, func(a, b queryBlock) int { return a.last - b.last }).last
+		p := gradPart{blocks: blocks, first: first, keys: last - first}
 		done, cut := 0, 0
 		for i := range steps {
 			b := blocks[i%len(blocks)]
@@ -153,13 +154,17 @@ func (g *attentionGrad) addPart(p gradPart, group, which int) {
 	}
 }
 
-// spans cuts the blocks where no later row sees an earlier key.
+// spans cuts the blocks where no later row sees a key that an earlier one does.
 func (a *attention) spans() [][]queryBlock {
 	var spans [][]queryBlock
+	before := make([]int, len(a.blocks)) // the end of the keys that the blocks before see
+	for i := 1; i < len(a.blocks); i++ {
+		before[i] = max(before[i-1], a.blocks[i-1].last)
+	}
 	end, first := len(a.blocks), a.k.rows
 	for i := len(a.blocks) - 1; i >= 0; i-- {
 		first = min(first, a.blocks[i].first)
-		if i == 0 || a.blocks[i-1].last <= first {
+		if i == 0 || before[i] <= first {
 			spans = append(spans, a.blocks[i:end])
 			end = i
 		}

@@ -16,7 +16,11 @@ func attentionRef(q, k, v []float64, s compute.AttentionShape) (out, logsumexp [
 			group := h * s.KVHeads / s.Heads
 			x, sums := q[(i*s.Heads+h)*e:][:e], out[(i*s.Heads+h)*e:][:e]
 			var seen []float64
-			for j := int(s.From[i]); j <= s.KeyOffset+i; j++ {
+			end := s.KeyOffset + i + 1
+			if s.To != nil {
+				end = int(s.To[i])
+			}
+			for j := int(s.From[i]); j < end; j++ {
 				score := 0.0
 				for c, y := range k[(j*s.KVHeads+group)*e:][:e] {
 					score += x[c] * y * float64(s.Scale)

@@ -14,6 +14,7 @@ type attentionCase struct {
 	heads, kvHeads, headDim int
 	from                    []int32
 	offset                  int
+	to                      []int32 // where each query's keys end; nil means after itself
 }
 
 // segments returns From for segments of the given lengths.
@@ -37,21 +38,48 @@ func window(n, w int) []int32 {
 	return from
 }
 
+// ends returns To for segments of the given lengths.
+func ends(lengths ...int) []int32 {
+	var to []int32
+	for _, n := range lengths {
+		last := int32(len(to) + n)
+		for range n {
+			to = append(to, last)
+		}
+	}
+	return to
+}
+
+// ahead returns To for n rows which see up to w rows from themselves on.
+func ahead(n, w int) []int32 {
+	to := make([]int32, n)
+	for i := range to {
+		to[i] = int32(min(n, i+w))
+	}
+	return to
+}
+
 var attentionCases = []attentionCase{
-	{"one row", 1, 1, 1, segments(1), 0},
-	{"few rows", 2, 1, 8, segments(3), 0},
-	{"block edges", 3, 3, 16, segments(65), 0},
-	{"short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0},
-	{"padding", 2, 1, 33, append(segments(20), 20, 21, 22, 23), 0},
-	{"groups", 6, 2, 64, segments(67, 31), 0},
-	{"window", 2, 2, 40, window(100, 33), 0},
-	{"one query on a cache", 4, 2, 24, []int32{0}, 77},
-	{"queries on a cache", 4, 2, 24, []int32{0, 0, 3, 0, 0, 9, 0, 2}, 50},
-	{"cached segments", 2, 1, 16, []int32{10, 10, 10, 43, 44, 44, 44}, 40},
+	{"one row", 1, 1, 1, segments(1), 0, nil},
+	{"few rows", 2, 1, 8, segments(3), 0, nil},
+	{"block edges", 3, 3, 16, segments(65), 0, nil},
+	{"short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, nil},
+	{"padding", 2, 1, 33, append(segments(20), 20, 21, 22, 23), 0, nil},
+	{"groups", 6, 2, 64, segments(67, 31), 0, nil},
+	{"window", 2, 2, 40, window(100, 33), 0, nil},
+	{"one query on a cache", 4, 2, 24, []int32{0}, 77, nil},
+	{"queries on a cache", 4, 2, 24, []int32{0, 0, 3, 0, 0, 9, 0, 2}, 50, nil},
+	{"cached segments", 2, 1, 16, []int32{10, 10, 10, 43, 44, 44, 44}, 40, nil},
+	{"both ways, few rows", 2, 1, 8, segments(3), 0, ends(3)},
+	{"both ways, a long segment", 2, 2, 16, segments(100), 0, ends(100)},
+	{"both ways, short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, ends(5, 30, 1, 12, 13, 64, 3)},
+	{"both ways, padding", 2, 1, 33, append(segments(20), 20, 21, 22), 0, append(ends(20), 21, 22, 23)},
+	{"both ways, window", 2, 2, 12, window(130, 20), 0, ahead(130, 30)},
+	{"both ways, an early row sees all", 1, 1, 8, segments(100), 0, append([]int32{100}, ahead(100, 1)[1:]...)},
 }
 
 func (c attentionCase) shape() compute.AttentionShape {
-	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3, From: c.from, KeyOffset: c.offset}
+	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3, From: c.from, To: c.to, KeyOffset: c.offset}
 }
 
 func TestAttention(t *testing.T) {
@@ -152,7 +180,15 @@ func TestAttentionDoesNotLookAhead(t *testing.T) {
 }
 
 func TestAttentionThreadsGiveTheSameBytes(t *testing.T) {
-	c := attentionCase{"", 6, 2, 24, segments(70, 20, 1, 1, 33), 0}
+	for _, c := range []attentionCase{
+		{"causal", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, nil},
+		{"both ways", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, ends(70, 20, 1, 1, 33)},
+	} {
+		t.Run(c.name, func(t *testing.T) { testAttentionThreads(t, c) })
+	}
+}
+
+func testAttentionThreads(t *testing.T, c attentionCase) {
 	run := func(threads int) []float32 {
 		d, r, n := parallelDevice(threads), random(), len(c.from)
 		q, k, v := randomMat(r, n, c.heads*c.headDim), randomMat(r, n, c.kvHeads*c.headDim), randomMat(r, n, c.kvHeads*c.headDim)
@@ -182,6 +218,9 @@ func TestAttentionShapesThatDoNotFitPanic(t *testing.T) {
 		"heads":         {Heads: 2, KVHeads: 0, HeadDim: 4, From: []int32{0, 0, 0, 0}},
 		"keys":          {Heads: 2, KVHeads: 1, HeadDim: 4, From: []int32{0, 0, 0, 0}, KeyOffset: 1},
 		"width":         {Heads: 2, KVHeads: 1, HeadDim: 3, From: []int32{0, 0, 0, 0}},
+		"To behind":     {Heads: 2, KVHeads: 1, HeadDim: 4, From: []int32{0, 0, 0, 0}, To: []int32{4, 1, 4, 4}},
+		"To outside":    {Heads: 2, KVHeads: 1, HeadDim: 4, From: []int32{0, 0, 0, 0}, To: []int32{4, 5, 4, 4}},
+		"too few To":    {Heads: 2, KVHeads: 1, HeadDim: 4, From: []int32{0, 0, 0, 0}, To: []int32{4, 4, 4}},
 	} {
 		mustPanic(t, name, func() { d.Attention(q, lse, q, k, k, s) })
 	}
@@ -190,19 +229,21 @@ func TestAttentionShapesThatDoNotFitPanic(t *testing.T) {
 // Spans of AttentionGrad are done at the same time: none may see a key of another.
 func TestSpansShareNoKeys(t *testing.T) {
 	for _, c := range []struct {
-		name  string
-		from  []int32
-		spans int
+		name     string
+		from, to []int32
+		spans    int
 	}{
-		{"one long segment", segments(300), 1},
-		{"segments", segments(20, 30, 100, 13), 4},
-		{"segments too short for blocks of their own", segments(slices.Repeat([]int{4}, 9)...), 3},
-		{"window", window(200, 40), 1},
-		{"padding", append(segments(40), 40, 41, 42, 43), 2},
-		{"a late row that sees all", append(segments(20, 30), 0), 1},
+		{"one long segment", segments(300), nil, 1},
+		{"segments", segments(20, 30, 100, 13), nil, 4},
+		{"segments too short for blocks of their own", segments(slices.Repeat([]int{4}, 9)...), nil, 3},
+		{"window", window(200, 40), nil, 1},
+		{"padding", append(segments(40), 40, 41, 42, 43), nil, 2},
+		{"a late row that sees all", append(segments(20, 30), 0), nil, 1},
+		{"both ways", segments(20, 30, 100, 13), ends(20, 30, 100, 13), 4},
+		{"an early row that sees all", segments(20, 30, 100, 13), append([]int32{163}, ends(20, 30, 100, 13)[1:]...), 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			a := &attention{AttentionShape: compute.AttentionShape{From: c.from}, k: view{rows: len(c.from)}}
+			a := &attention{AttentionShape: compute.AttentionShape{From: c.from, To: c.to}, k: view{rows: len(c.from)}}
 			a.cut()
 			spans := a.spans()
 			if len(spans) != c.spans {
@@ -213,7 +254,7 @@ func TestSpansShareNoKeys(t *testing.T) {
 				for _, b := range span {
 					rows += b.to - b.from
 					for i := b.from; i < b.to; i++ {
-						if int(c.from[i]) < b.first || i >= b.last {
+						if int(c.from[i]) < b.first || a.end(i) > b.last {
 							t.Errorf("row %d sees keys outside of its block %v", i, b)
 						}
 					}

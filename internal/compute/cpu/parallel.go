@@ -29,6 +29,7 @@ const (
 	statistics                 // a number or two for every row
 	partial                    // sums over a part of the keys
 	gradSums                   // of keys and values, of parts of the queries
+	unread                     // results of a kernel that nobody reads
 	purposes
 )
 

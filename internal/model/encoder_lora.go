@@ -1,0 +1,229 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+
+	"github.com/retort-ml/retort/internal/autodiff"
+	"github.com/retort-ml/retort/internal/compute"
+)
+
+// classifierModules are the ends of the names of modules that PEFT trains and
+// saves whole, beside the low-rank updates of a classifier: a new head learns all its weights.
+var classifierModules = []string{"classifier", "score"}
+
+// AddLoRA gives every target a low-rank update that does nothing yet, as
+// Model.AddLoRA, and makes the head's modules classifier and pre_classifier
+// Params as a whole, as PEFT does it for sequence classification. Targets are
+// names of linear layers such as query or v_lin; none means all of the encoder's layers.
+func (c *Classifier) AddLoRA(o LoRA, rng *rand.Rand) error {
+	if err := c.addLoRA(o, rng); err != nil {
+		return fmt.Errorf("add low-rank updates: %w", err)
+	}
+	return nil
+}
+
+func (c *Classifier) addLoRA(o LoRA, rng *rand.Rand) error {
+	if len(o.Targets) == 0 {
+		o.Targets = c.layerLinears()
+	}
+	o = o.WithDefaults()
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	targets, err := c.targets(o.Targets)
+	if err != nil {
+		return err
+	}
+	sizes := map[string]updateSize{}
+	for _, mod := range targets {
+		sizes[mod.name] = updateSize{o.R, o.Alpha}
+	}
+	if err := c.addUpdates(o, targets, sizes, classifierModules); err != nil {
+		return err
+	}
+	if c.IsOutline() {
+		return nil
+	}
+	for _, mod := range targets {
+		a := c.dev.Host(compute.Of(mod.part.LoRA.A.Value))
+		bound := 1 / math.Sqrt(float64(mod.part.Weight.In))
+		for i := range a {
+			a[i] = float32((2*rng.Float64() - 1) * bound)
+		}
+	}
+	return nil
+}
+
+// layerLinears are the names of the linear layers of the encoder's layers.
+func (c *Classifier) layerLinears() []string {
+	var names []string
+	for _, mod := range c.linears {
+		for _, l := range c.layers {
+			for _, linear := range []*autodiff.Linear{l.qkv, l.output, l.up, l.down} {
+				if slices.Contains(linear.Parts, mod.part) && !slices.Contains(names, mod.name) {
+					names = append(names, mod.name)
+				}
+			}
+		}
+	}
+	return names
+}
+
+// targets are the modules that names select: a module's path or the end of it
+// after a dot, or all-linear, which is all that is not trained whole. A name
+// that selects nothing is an error.
+func (c *Classifier) targets(names []string) ([]module, error) {
+	var list []module
+	used := map[string]bool{}
+	for _, mod := range c.linears {
+		chosen := false
+		for _, name := range names {
+			if isTarget(mod.name, name) || name == "all-linear" && !savedWhole(mod.name, classifierModules) {
+				chosen, used[name] = true, true
+			}
+		}
+		if chosen {
+			list = append(list, mod)
+		}
+	}
+	for _, name := range names {
+		if !used[name] {
+			return nil, fmt.Errorf("target %q is no linear layer of a %s classifier: there are %s", name, c.Config.ModelType, strings.Join(c.linearEnds(), ", "))
+		}
+	}
+	return list, nil
+}
+
+// linearEnds are the last parts of the linear layers' names.
+func (c *Classifier) linearEnds() []string {
+	var ends []string
+	for _, mod := range c.linears {
+		if end := mod.name[strings.LastIndexByte(mod.name, '.')+1:]; !slices.Contains(ends, end) {
+			ends = append(ends, end)
+		}
+	}
+	return ends
+}
+
+// savedWhole tells whether PEFT saves the module at a path whole: the path, or
+// that of a module that it is in, ends in one of the names, without regard to dots.
+func savedWhole(path string, names []string) bool {
+	for {
+		if slices.ContainsFunc(names, func(name string) bool { return strings.HasSuffix(path, name) }) {
+			return true
+		}
+		dot := strings.LastIndexByte(path, '.')
+		if dot < 0 {
+			return false
+		}
+		path = path[:dot]
+	}
+}
+
+var errLoRATwice = errors.New("the model has low-rank updates already")
+
+// addUpdates makes zero updates of the targets, and Params of the modules saved whole.
+func (c *Classifier) addUpdates(o LoRA, targets []module, sizes map[string]updateSize, saved []string) error {
+	if c.LoRA != nil {
+		return errLoRATwice
+	}
+	for _, p := range c.params {
+		return fmt.Errorf("%s is trained itself", p.Name)
+	}
+	for _, mod := range targets {
+		if savedWhole(mod.name, saved) {
+			return fmt.Errorf("target %s is trained whole, as one of %s", mod.name, strings.Join(saved, ", "))
+		}
+	}
+	c.LoRA, c.sizes, c.saved = &o, sizes, saved
+	for _, mod := range targets {
+		size := sizes[mod.name]
+		u := &autodiff.LoRA{
+			A:       autodiff.NewParam(c.dev, loraName(mod.name, "A"), size.r, mod.part.Weight.In),
+			B:       autodiff.NewParam(c.dev, loraName(mod.name, "B"), mod.part.Weight.Out, size.r),
+			Scale:   o.scale(size),
+			Dropout: float32(o.Dropout),
+		}
+		mod.part.LoRA = u
+		c.params = append(c.params, u.A, u.B)
+		c.trainable += size.r * (mod.part.Weight.In + mod.part.Weight.Out)
+	}
+	for _, t := range c.tensorsOf(saved) {
+		c.train(t, adapterPrefix+t.name)
+	}
+	return nil
+}
+
+// adapterPrefix begins every name of an adapter's file.
+const adapterPrefix = "base_model.model."
+
+// tensorsOf are the weights of the modules that such names save whole.
+func (c *Classifier) tensorsOf(saved []string) []modelTensor {
+	var list []modelTensor
+	for _, t := range c.tensors {
+		if savedWhole(t.name[:strings.LastIndexByte(t.name, '.')], saved) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// PEFTName is the name that the parameter of an adapter has in a live PEFT
+// model, without the adapter's own name: that of its file, except for modules
+// saved whole.
+func (c *Classifier) PEFTName(p *autodiff.Param) string {
+	path, ok := strings.CutPrefix(p.Name, adapterPrefix)
+	if !ok || !slices.ContainsFunc(c.tensorsOf(c.saved), func(t modelTensor) bool { return t.name == path }) {
+		return p.Name
+	}
+	// The wrapper is around the outermost module whose name fits.
+	for end := 0; end < len(path); {
+		next := strings.IndexByte(path[end:], '.')
+		if next < 0 {
+			break
+		}
+		if end += next; slices.ContainsFunc(c.saved, func(name string) bool { return strings.HasSuffix(path[:end], name) }) {
+			return adapterPrefix + path[:end] + ".modules_to_save" + path[end:]
+		}
+		end++
+	}
+	return p.Name
+}
+
+// Merge adds every low-rank update to its matrix, in float32, and removes the
+// update: W + scale·B·A. Modules that were trained whole stay as they are now.
+// Without updates it does nothing.
+func (c *Classifier) Merge() {
+	if c.LoRA == nil {
+		return
+	}
+	for _, mod := range c.linears {
+		u := mod.part.LoRA
+		if u == nil {
+			continue
+		}
+		if c.IsOutline() {
+			mod.part.Weight = compute.Outline(compute.F32, mod.part.Weight.Out, mod.part.Weight.In)
+			continue
+		}
+		merged := floatsOf(c.dev, mod.part.Weight)
+		// W[o,i] += scale·Σ_r B[o,r]·A[r,i]: the gradient product of B with A as the weight.
+		c.dev.MatMulGrad(compute.Of(merged), compute.Of(u.B.Value), compute.SharedF32(u.A.Value), u.Scale, true)
+		mod.part.Weight = compute.SharedF32(merged)
+	}
+	c.removeUpdates()
+}
+
+// removeUpdates forgets the low-rank updates, and that modules are trained.
+func (c *Classifier) removeUpdates() {
+	for _, mod := range c.linears {
+		mod.part.LoRA = nil
+	}
+	c.freeze()
+	c.LoRA, c.sizes, c.saved = nil, nil, nil
+}
