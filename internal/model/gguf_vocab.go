@@ -44,18 +44,28 @@ func readVocab(meta gguf.Metadata) (tokenizer.GGUFVocab, error) {
 		ChatTemplate: value[string](&r, "tokenizer.chat_template", ""),
 	}
 	v.BOS, v.EOS, v.PAD, v.UNK = -1, -1, -1, -1
-	if v.Model == "llama" {
+	switch v.Model {
+	case "llama":
 		v.BOS, v.EOS, v.UNK, v.AddBOS, v.AddSpacePrefix = 1, 2, 0, true, true
-	} else if slices.Contains([]string{"llama-bpe", "llama-v3", "llama3"}, v.Pre) {
-		v.AddBOS = true
+	case "bert":
+		v.BOS, v.UNK, v.SEP, v.PAD, v.AddBOS = 101, 100, 102, 0, true
+	case "t5":
+		v.EOS, v.UNK, v.PAD, v.AddEOS = 1, 2, 0, true
+	case "gpt2":
+		v.AddBOS = tokenizer.PreAddsBOS(v.Pre)
 	}
 	v.BOS = r.id("bos_token_id", v.BOS, len(v.Tokens))
 	v.EOS = r.id("eos_token_id", v.EOS, len(v.Tokens))
 	v.PAD = r.id("padding_token_id", v.PAD, len(v.Tokens))
 	v.UNK = r.id("unknown_token_id", v.UNK, len(v.Tokens))
+	if v.Model == "bert" {
+		v.SEP = r.id("seperator_token_id", v.SEP, len(v.Tokens)) // the format's spelling
+	}
 	v.AddBOS = value(&r, vocabPrefix+"add_bos_token", v.AddBOS)
 	v.AddEOS = value(&r, vocabPrefix+"add_eos_token", v.AddEOS)
 	v.AddSpacePrefix = value(&r, vocabPrefix+"add_space_prefix", v.AddSpacePrefix)
+	v.RemoveExtraSpaces = value(&r, vocabPrefix+"remove_extra_whitespaces", false)
+	v.Charsmap = r.bytes("precompiled_charsmap")
 	return v, r.err
 }
 
@@ -88,6 +98,18 @@ func value[T gguf.Value](r *vocabReader, key string, otherwise T) T {
 		return otherwise
 	}
 	return v
+}
+
+// bytes is the value of a key that is an array of unsigned or of signed bytes.
+func (r *vocabReader) bytes(key string) []byte {
+	if signed, ok, err := gguf.Get[[]int8](r.meta, vocabPrefix+key); ok && err == nil {
+		out := make([]byte, len(signed))
+		for i, b := range signed {
+			out[i] = byte(b)
+		}
+		return out
+	}
+	return value[[]uint8](r, vocabPrefix+key, nil)
 }
 
 // id is the token id of a key, one of n tokens.

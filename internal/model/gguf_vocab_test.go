@@ -27,6 +27,12 @@ func TestVocabDefaults(t *testing.T) {
 		{"llama-bpe", map[string]any{"model": "gpt2", "pre": "llama-bpe"}, with(func(v *tokenizer.GGUFVocab) {
 			v.Model, v.Pre, v.AddBOS = "gpt2", "llama-bpe", true
 		})},
+		{"t5", map[string]any{"model": "t5", "remove_extra_whitespaces": true, "precompiled_charsmap": []int8{-1, 2}}, with(func(v *tokenizer.GGUFVocab) {
+			v.Model, v.EOS, v.UNK, v.PAD, v.AddEOS, v.RemoveExtraSpaces, v.Charsmap = "t5", 1, 2, 0, true, true, []byte{255, 2}
+		})},
+		{"bert", map[string]any{"model": "bert", "seperator_token_id": uint32(2)}, with(func(v *tokenizer.GGUFVocab) {
+			v.Model, v.BOS, v.UNK, v.SEP, v.PAD, v.AddBOS = "bert", 101, 100, 2, 0, true
+		})},
 		{"given", map[string]any{"model": "llama", "add_bos_token": false, "add_space_prefix": false, "add_eos_token": true, "bos_token_id": uint32(0),
 			"scores": []float32{1, 2, 3}, "token_type": []int32{1, 3, 6}, "merges": []string{"a b"}}, with(func(v *tokenizer.GGUFVocab) {
 			v.Model, v.BOS, v.EOS, v.UNK, v.AddEOS = "llama", 0, 2, 0, true

@@ -39,7 +39,7 @@ func newAddedTokens(tokens []addedToken, n normalizer) *addedTokens {
 			case !t.Normalized:
 				a.plain.add(t.Content, t)
 			case n != nil:
-				a.normalized.add(n.normalize(t.Content), t)
+				a.normalized.add(n.normalize(text{s: t.Content}).s, t)
 			default:
 				a.normalized.add(t.Content, t)
 			}
@@ -49,9 +49,9 @@ func newAddedTokens(tokens []addedToken, n normalizer) *addedTokens {
 }
 
 // cut returns the pieces of a text: added tokens, and normalized text between them.
-func (a *addedTokens) cut(text string, n normalizer) []piece {
+func (a *addedTokens) cut(t text, n normalizer) []piece {
 	var out []piece
-	for _, p := range a.plain.cut(piece{text: text, id: -1, first: true}) {
+	for _, p := range a.plain.cut(piece{text: t, id: -1, first: true}) {
 		if p.id >= 0 {
 			out = append(out, p)
 			continue
@@ -69,6 +69,8 @@ func (a *addedTokens) cut(text string, n normalizer) []piece {
 type matcher struct {
 	nodes  []trieNode
 	tokens []addedToken
+	starts [256]bool // first bytes of the patterns
+	only   byte      // the only first byte; 0 if there are several
 }
 
 type trieNode struct {
@@ -82,6 +84,10 @@ func (m *matcher) add(pattern string, t addedToken) {
 	}
 	if m.nodes == nil {
 		m.nodes = make([]trieNode, 1)
+		m.only = pattern[0]
+	}
+	if m.starts[pattern[0]] = true; m.only != pattern[0] {
+		m.only = 0
 	}
 	at := int32(0)
 	for i := range len(pattern) {
@@ -124,15 +130,20 @@ func (m *matcher) match(s string) (n int, t addedToken) {
 // cut returns the tokens in a text and the text between them. Empty text gives
 // nothing.
 func (m *matcher) cut(p piece) []piece {
-	if p.text == "" {
+	if p.s == "" {
 		return nil
 	}
 	if m.nodes == nil {
 		return []piece{p}
 	}
 	var out []piece
-	s, done := p.text, 0
-	for at := 0; at < len(s); {
+	s, done := p.s, 0
+	rest := func(end int) {
+		if done < end {
+			out = append(out, piece{text: p.text.cut(done, end), id: -1, first: p.first && done == 0})
+		}
+	}
+	for at := m.next(s, 0); at < len(s); at = m.next(s, at) {
 		n, t := m.match(s[at:])
 		if n == 0 {
 			at++
@@ -144,21 +155,32 @@ func (m *matcher) cut(p piece) []piece {
 			continue
 		}
 		if t.LStrip { // the token before may have taken some of it
-			start = len(strings.TrimRightFunc(s[:start], unicode.IsSpace))
+			start = max(done, len(strings.TrimRightFunc(s[:start], unicode.IsSpace)))
 		}
 		if t.RStrip {
 			end += run(s[end:], unicode.IsSpace)
 		}
-		if done < start {
-			out = append(out, piece{text: s[done:start], id: -1, first: p.first && done == 0})
-		}
-		out = append(out, piece{id: t.ID})
+		rest(start)
+		out = append(out, piece{text: p.text.cut(min(max(start, done), end), end), id: t.ID})
 		done = end
 	}
-	if done < len(s) {
-		out = append(out, piece{text: s[done:], id: -1, first: p.first && done == 0})
-	}
+	rest(len(s))
 	return out
+}
+
+// next returns the first place from at on where a pattern may start, len(s) if
+// there is none.
+func (m *matcher) next(s string, at int) int {
+	if m.only != 0 {
+		if i := strings.IndexByte(s[at:], m.only); i >= 0 {
+			return at + i
+		}
+		return len(s)
+	}
+	for at < len(s) && !m.starts[s[at]] {
+		at++
+	}
+	return at
 }
 
 func endsWithWord(s string) bool {

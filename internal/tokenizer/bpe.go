@@ -20,7 +20,13 @@ type bpe struct {
 	ignoreMerges bool
 	prefix       string // of every symbol but the first of a word
 	suffix       string // of the last symbol of a word
-	cache        *wordCache
+	cache        *wordCache[wordToken]
+}
+
+// wordToken is a token of a word.
+type wordToken struct {
+	id  int32
+	end int32 // of its bytes in the word; it starts where the one before ends
 }
 
 // merge is what a pair of symbols becomes.
@@ -68,30 +74,43 @@ func (m *bpe) addMerges(list [][2]string) error {
 	return nil
 }
 
-// tokenize appends the ids of one word to dst.
-func (m *bpe) tokenize(dst []int32, word string) []int32 {
+// tokenize appends the tokens of one word to dst.
+func (m *bpe) tokenize(dst []wordToken, word string) []wordToken {
 	if word == "" {
 		return dst
 	}
-	if m.ignoreMerges {
-		if id, ok := m.ids[word]; ok {
-			return append(dst, id)
-		}
-	}
-	if ids, ok := m.cache.get(word); ok {
-		return append(dst, ids...)
+	if tokens, ok := m.cache.get(word); ok {
+		return append(dst, tokens...)
 	}
 	start := len(dst)
-	dst, _ = m.mergeAll(m.symbols(dst, word), start)
+	dst = m.uncached(dst, word)
 	m.cache.put(word, dst[start:])
 	return dst
 }
 
-// symbols appends the id of each character of word. A character outside the
+// uncached is tokenize without looking the word up among recent ones.
+func (m *bpe) uncached(dst []wordToken, word string) []wordToken {
+	if m.ignoreMerges {
+		if id, ok := m.ids[word]; ok {
+			return append(dst, wordToken{id, int32(len(word))})
+		}
+	}
+	dst, _ = m.mergeAll(m.symbols(dst, word), len(dst))
+	return dst
+}
+
+// symbols appends the token of each character of word. A character outside the
 // vocabulary becomes its bytes' tokens, else the unknown token, else nothing.
-func (m *bpe) symbols(dst []int32, word string) []int32 {
-	unkPending := false
+func (m *bpe) symbols(dst []wordToken, word string) []wordToken {
+	unknown := int32(-1) // where the unknown token that is yet to be written ends
+	flush := func() {
+		if unknown >= 0 {
+			dst = append(dst, wordToken{m.unk, unknown})
+			unknown = -1
+		}
+	}
 	for i := 0; i < len(word); {
+		start := i
 		_, n := utf8.DecodeRuneInString(word[i:])
 		symbol := word[i : i+n]
 		if i > 0 && m.prefix != "" {
@@ -102,52 +121,90 @@ func (m *bpe) symbols(dst []int32, word string) []int32 {
 			symbol += m.suffix
 		}
 		if id, ok := m.ids[symbol]; ok {
-			if unkPending {
-				dst = append(dst, m.unk)
-				unkPending = false
-			}
-			dst = append(dst, id)
+			flush()
+			dst = append(dst, wordToken{id, int32(i)})
 			continue
 		}
-		if m.byteFallback && m.hasBytes(symbol) {
+		if m.byteFallback && hasBytes(&m.byteIDs, symbol) {
 			// A pending unknown token stays pending here: the library writes it
 			// after the bytes, and its ids are what models were trained on.
 			for j := range len(symbol) {
-				dst = append(dst, m.byteIDs[symbol[j]])
+				dst = append(dst, wordToken{m.byteIDs[symbol[j]], int32(min(start+j+1, i))})
 			}
 			continue
 		}
 		if m.unk >= 0 {
-			if unkPending && !m.fuseUnk {
-				dst = append(dst, m.unk)
+			if !m.fuseUnk {
+				flush()
 			}
-			unkPending = true
+			unknown = int32(i)
 		}
 	}
-	if unkPending {
-		dst = append(dst, m.unk)
-	}
+	flush()
 	return dst
 }
 
-func (m *bpe) hasBytes(s string) bool {
-	for i := range len(s) {
-		if m.byteIDs[s[i]] < 0 {
-			return false
-		}
+// mergeAll merges the symbols tokens[start:] in place and returns tokens cut to
+// what is left, and the rank of the last merge, -1 if there was none. The time is
+// O(n log n) in the number of symbols, however long the word.
+func (m *bpe) mergeAll(tokens []wordToken, start int) (merged []wordToken, last int32) {
+	word := tokens[start:]
+	switch {
+	case len(word) < 2 || len(m.merges) == 0:
+		return tokens, -1
+	case len(word) <= shortWord:
+		n, last := m.mergeShort(word)
+		return tokens[:start+n], last
 	}
-	return true
+	n, last := m.mergeLong(word)
+	return tokens[:start+n], last
 }
 
-// mergeAll merges the symbols ids[start:] in place and returns ids cut to what
-// is left, and the rank of the last merge, -1 if there was none. The time is
-// O(n log n) in the number of symbols, however long the word.
-func (m *bpe) mergeAll(ids []int32, start int) (merged []int32, last int32) {
-	last = -1
-	word := ids[start:]
-	if len(word) < 2 || len(m.merges) == 0 {
-		return ids, last
+// shortWord is the number of symbols up to which looking at all pairs for each
+// merge is faster than a queue.
+const shortWord = 24
+
+// mergeShort merges word in place and returns how many symbols are left, and the
+// rank of the last merge.
+func (m *bpe) mergeShort(word []wordToken) (n int, last int32) {
+	var pairs [shortWord]merge // of symbol i with the next one; id -1 for none
+	find := func(i int) {
+		pairs[i].id = -1
+		if to, ok := m.merges[pairKey(word[i].id, word[i+1].id)]; ok {
+			pairs[i] = to
+		}
 	}
+	last, n = -1, len(word)
+	for i := range n - 1 {
+		find(i)
+	}
+	for {
+		best := -1
+		for i := range n - 1 {
+			if pairs[i].id >= 0 && (best < 0 || pairs[i].rank < pairs[best].rank) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return n, last
+		}
+		last = pairs[best].rank
+		word[best] = wordToken{pairs[best].id, word[best+1].end}
+		copy(word[best+1:n], word[best+2:n])
+		copy(pairs[best:n-2], pairs[best+1:n-1])
+		n--
+		if best > 0 {
+			find(best - 1)
+		}
+		if best < n-1 {
+			find(best)
+		}
+	}
+}
+
+// mergeLong is mergeShort for words of any length.
+func (m *bpe) mergeLong(word []wordToken) (n int, last int32) {
+	last = -1
 	list := newSymbolList(len(word))
 	var queue mergeQueue
 	push := func(left int32) {
@@ -155,7 +212,7 @@ func (m *bpe) mergeAll(ids []int32, start int) (merged []int32, last int32) {
 		if right < 0 {
 			return
 		}
-		if to, ok := m.merges[pairKey(word[left], word[right])]; ok {
+		if to, ok := m.merges[pairKey(word[left].id, word[right].id)]; ok {
 			queue.push(candidate{rank: to.rank, left: left, result: to.id})
 		}
 	}
@@ -169,22 +226,21 @@ func (m *bpe) mergeAll(ids []int32, start int) (merged []int32, last int32) {
 			continue
 		}
 		// The pair may have changed since it was queued.
-		to, ok := m.merges[pairKey(word[c.left], word[right])]
+		to, ok := m.merges[pairKey(word[c.left].id, word[right].id)]
 		if !ok || to.id != c.result {
 			continue
 		}
 		last = to.rank
-		word[c.left] = c.result
+		word[c.left] = wordToken{c.result, word[right].end}
 		list.remove(right)
 		if prev := list.prev[c.left]; prev >= 0 {
 			push(prev)
 		}
 		push(c.left)
 	}
-	n := 0
 	for i := int32(0); i >= 0; i = list.next[i] {
 		word[n] = word[i]
 		n++
 	}
-	return ids[:start+n], last
+	return n, last
 }

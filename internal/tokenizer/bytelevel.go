@@ -1,7 +1,6 @@
 package tokenizer
 
 import (
-	"strings"
 	"unicode/utf8"
 )
 
@@ -44,14 +43,31 @@ func makeRuneBytes() (t [byteLevelRunes]int16) {
 	return t
 }
 
+// appendByteLevel appends each byte of s as its character.
+func appendByteLevel(dst []byte, s string) []byte {
+	for i := range len(s) {
+		dst = utf8.AppendRune(dst, byteRunes[s[i]])
+	}
+	return dst
+}
+
 // toByteLevel writes each byte of s as its character.
 func toByteLevel(s string) string {
-	var b strings.Builder
-	b.Grow(len(s) + len(s)/4)
-	for i := range len(s) {
-		b.WriteRune(byteRunes[s[i]])
+	return string(appendByteLevel(make([]byte, 0, len(s)+len(s)/4), s))
+}
+
+// byteLevelText is toByteLevel that keeps the offsets.
+func byteLevelText(t text) text {
+	out := text{s: toByteLevel(t.s)}
+	if t.from != nil {
+		out.from = make([]origin, 0, len(out.s))
+		for i := range len(t.s) {
+			for range utf8.RuneLen(byteRunes[t.s[i]]) {
+				out.from = append(out.from, t.from[i])
+			}
+		}
 	}
-	return b.String()
+	return out
 }
 
 // fromByteLevel is the inverse of toByteLevel; ok is false if s holds a

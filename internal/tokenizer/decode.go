@@ -176,6 +176,8 @@ func openDecoder(c component) (decoder, error) {
 		return replaceDecoder{n.(replace)}, nil
 	case "Strip":
 		return openStripDecoder(c)
+	case "WordPiece", "CTC", "BPEDecoder":
+		return openWordDecoder(c)
 	case "Sequence":
 		var f struct {
 			Type     string            `json:"type"`

@@ -24,7 +24,7 @@ func shared(t testing.TB, name string) string {
 }
 
 // get returns the value of a metadata key, or without if the file lacks it.
-func get[T gguf.Value](t *testing.T, m gguf.Metadata, key string, without T) T {
+func get[T gguf.Value](t testing.TB, m gguf.Metadata, key string, without T) T {
 	t.Helper()
 	v, ok, err := gguf.Get[T](m, "tokenizer."+key)
 	if err != nil {
@@ -37,7 +37,7 @@ func get[T gguf.Value](t *testing.T, m gguf.Metadata, key string, without T) T {
 }
 
 // ggufVocab reads a vocabulary with llama.cpp's defaults.
-func ggufVocab(t *testing.T, path string) tokenizer.GGUFVocab {
+func ggufVocab(t testing.TB, path string) tokenizer.GGUFVocab {
 	t.Helper()
 	f, err := gguf.Open(path)
 	if err != nil {
@@ -65,7 +65,11 @@ func ggufVocab(t *testing.T, path string) tokenizer.GGUFVocab {
 		}
 		return int32(get(t, m, "ggml."+role+"_token_id", value))
 	}
-	v.BOS, v.EOS, v.PAD, v.UNK = id("bos"), id("eos"), id("padding"), id("unknown")
+	if v.Model == "bert" {
+		v.AddBOS = true
+		without = map[string]uint32{"bos": 101, "unknown": 100, "seperator": 102, "padding": 0}
+	}
+	v.BOS, v.EOS, v.PAD, v.UNK, v.SEP = id("bos"), id("eos"), id("padding"), id("unknown"), id("seperator")
 	return v
 }
 
@@ -157,6 +161,42 @@ func TestLlamaCppVocabularies(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The same vocabulary as a GGUF file and as a tokenizer.json. The cases are
+// without [CLS] and [SEP].
+func TestBERT(t *testing.T) {
+	path := shared(t, "fixtures/tokenizers/ggml-vocab-bert-bge.gguf")
+	data, err := os.ReadFile(shared(t, "fixtures/tokenizers/bert-base-uncased.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromJSON, err := tokenizer.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromGGUF, err := tokenizer.FromGGUF(ggufVocab(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, want := cases(t, path)
+	for name, tok := range map[string]*tokenizer.Tokenizer{"tokenizer.json": fromJSON, "GGUF": fromGGUF} {
+		for i, text := range texts {
+			if got := tok.Encode(text, false); !slices.Equal(got, want[i]) {
+				t.Errorf("%s: Encode(%q)\n got %v\nwant %v", name, text, got, want[i])
+			}
+			around := slices.Concat([]int32{101}, want[i], []int32{102})
+			if got := tok.Encode(text, true); !slices.Equal(got, around) {
+				t.Errorf("%s: Encode(%q) with special tokens = %v, want %v", name, text, got, around)
+			}
+		}
+		if id, _ := tok.ID("##ing"); id != 2075 {
+			t.Errorf("%s: ##ing is %d, want 2075", name, id)
+		}
+		if got := tok.Decode([]int32{101, 19204, 3989, 999, 102}, true); got != "tokenization!" {
+			t.Errorf("%s: Decode = %q", name, got)
+		}
 	}
 }
 

@@ -28,6 +28,12 @@ func fromGGUF(v GGUFVocab) (*Tokenizer, error) {
 	if doc.post, err = v.postProcessor(); err != nil {
 		return nil, err
 	}
+	if v.Model == "bert" {
+		if v.Tokens, err = v.wordPieces(); err != nil {
+			return nil, err
+		}
+		doc.tokens, doc.added = v.Tokens, v.addedTokens()
+	}
 	s := settings{
 		bos: v.name(v.BOS), eos: v.name(v.EOS), pad: v.name(v.PAD), unk: v.name(v.UNK),
 		chatTemplate: v.ChatTemplate,
@@ -48,8 +54,15 @@ func fromGGUF(v GGUFVocab) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		t.model = m
+		t.setModel(m)
 		return t, nil
+	case "bert":
+		if err := v.wordPieceDocument(&doc); err != nil {
+			return nil, err
+		}
+		return fromDocument(doc, s)
+	case "t5":
+		return v.unigram(s, doc.post)
 	}
 	return nil, fmt.Errorf("model %q is not supported", v.Model)
 }
@@ -235,9 +248,11 @@ func (t *Tokenizer) checkMerges(m *scored) error {
 			return fmt.Errorf("tokens %q and %q have the same score, which merges cannot express", a, b)
 		}
 	}
-	for b, id := range m.byteIDs {
-		if id < 0 {
-			return fmt.Errorf("there is no token %s", byteToken(byte(b)))
+	if merging.byteFallback {
+		for b, id := range m.byteIDs {
+			if id < 0 {
+				return fmt.Errorf("there is no token %s", byteToken(byte(b)))
+			}
 		}
 	}
 	return t.sameIDs(merging, m)

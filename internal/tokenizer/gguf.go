@@ -14,20 +14,26 @@ import (
 //
 // Where a file lacks a key, llama.cpp has defaults that the reader of the file
 // must fill in: for the model "llama" UNK 0, BOS 1, EOS 2, AddBOS and
-// AddSpacePrefix true; for the pre-tokenizer "llama-bpe" AddBOS true; else -1
-// and false.
+// AddSpacePrefix true; for "bert" UNK 100, BOS 101, SEP 102, PAD 0 and AddBOS true;
+// for "t5" PAD 0, EOS 1, UNK 2 and AddEOS true; for "gpt2" AddBOS as [PreAddsBOS]
+// says; else -1 and false.
 type GGUFVocab struct {
-	Model          string    // "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE)
-	Pre            string    // pre-tokenizer of a gpt2 vocabulary, "" for llama
-	Tokens         []string  // by id
-	Types          []int32   // by id, see the constants; nil means all are normal
-	Scores         []float32 // by id, of a llama vocabulary
-	Merges         []string  // "a b" by rank, of a gpt2 vocabulary
-	BOS, EOS       int32     // ids; -1 for none, as for PAD and UNK
-	PAD, UNK       int32
-	AddBOS, AddEOS bool
-	AddSpacePrefix bool   // of a llama vocabulary: text starts with a space
-	ChatTemplate   string // "" for none
+	// Model is "gpt2" (byte-level BPE), "llama" (SentencePiece BPE), "bert"
+	// (WordPiece) or "t5" (SentencePiece Unigram).
+	Model             string
+	Pre               string    // pre-tokenizer of a gpt2 vocabulary, "" for the others
+	Tokens            []string  // by id
+	Types             []int32   // by id, see the constants; nil means all are normal
+	Scores            []float32 // by id, of a llama or t5 vocabulary
+	Merges            []string  // "a b" by rank, of a gpt2 vocabulary
+	BOS, EOS          int32     // ids; -1 for none, as for PAD and UNK
+	PAD, UNK          int32
+	AddBOS, AddEOS    bool
+	AddSpacePrefix    bool   // of a llama or t5 vocabulary: text starts with a space
+	SEP               int32  // of a bert vocabulary: the token after a text; ignored for the others
+	RemoveExtraSpaces bool   // of a t5 vocabulary: spaces at the ends, and all but one within
+	Charsmap          []byte // of a t5 vocabulary: SentencePiece's compiled normalization
+	ChatTemplate      string // "" for none
 }
 
 // Token types of GGUF.
@@ -142,11 +148,11 @@ func (t *Tokenizer) ggufByteLevel(v *GGUFVocab, m *bpe) error {
 	if !ok {
 		return errors.New("pre_tokenizer: llama.cpp has none that cuts in the same way")
 	}
-	v.Pre = pre.name
+	v.Pre = pre.names[0]
 	if pre.ignoreMerges != m.ignoreMerges {
 		if token, ok := t.unreachable(m); ok {
 			return fmt.Errorf("model: ignore_merges is %t but llama.cpp sets it to %t for %s, which changes the token %q",
-				m.ignoreMerges, pre.ignoreMerges, pre.name, token)
+				m.ignoreMerges, pre.ignoreMerges, v.Pre, token)
 		}
 	}
 	v.Merges = make([]string, len(m.mergeList))
@@ -161,7 +167,7 @@ func (t *Tokenizer) ggufByteLevel(v *GGUFVocab, m *bpe) error {
 
 // unreachable returns a token that the merges do not make of its own text.
 func (t *Tokenizer) unreachable(m *bpe) (string, bool) {
-	var ids []int32
+	var ids []wordToken
 	for id, token := range t.vocab.tokens {
 		if _, added := t.added.byID[int32(id)]; added || !t.vocab.known[id] {
 			continue

@@ -204,7 +204,7 @@ func TestFromGGUFRefuses(t *testing.T) {
 		want   string
 	}{
 		{"model", func(v *tokenizer.GGUFVocab) { v.Model = "rwkv" }, `model "rwkv" is not supported`},
-		{"pre", func(v *tokenizer.GGUFVocab) { v.Pre = "mpt" }, `pre-tokenizer "mpt" is not supported`},
+		{"pre", func(v *tokenizer.GGUFVocab) { v.Pre = "kimi-k2" }, `pre-tokenizer "kimi-k2" is not supported`},
 		{"no tokens", func(v *tokenizer.GGUFVocab) { v.Tokens = nil }, "no tokens"},
 		{"types", func(v *tokenizer.GGUFVocab) { v.Types = []int32{1} }, "1 token types for 3 tokens"},
 		{"scores", func(v *tokenizer.GGUFVocab) { v.Model, v.Scores = "llama", []float32{1} }, "1 scores for 3 tokens"},

@@ -41,7 +41,7 @@ func (t *Tokenizer) ggufLlama(v *GGUFVocab, m *bpe) error {
 		}
 	}
 	merging := *m
-	merging.ignoreMerges, merging.cache = false, newWordCache()
+	merging.ignoreMerges, merging.cache = false, newWordCache[wordToken]()
 	s := newScored(t.vocab.ids, v.Scores, t.unk)
 	if err := t.sameIDs(&merging, s); err != nil || !m.ignoreMerges {
 		return err
@@ -151,7 +151,7 @@ func (t *Tokenizer) checkMetaspace(m metaspace) error {
 
 // sameIDs reports a token whose text the two models cut differently.
 func (t *Tokenizer) sameIDs(merging *bpe, scoring *scored) error {
-	var a, b []int32
+	var a, b []wordToken
 	for id, token := range t.vocab.tokens {
 		if _, added := t.added.byID[int32(id)]; added {
 			continue // its text never reaches the model

@@ -2,37 +2,23 @@ package tokenizer
 
 import "slices"
 
-// llamaCppPre is one of llama.cpp's pre-tokenizers for byte-level vocabularies:
-// text is cut at the matches of the expressions, one after the other.
-type llamaCppPre struct {
-	name         string // tokenizer.ggml.pre
-	regexes      []string
-	ignoreMerges bool
-}
-
-// llamaCppPres are the supported ones (llama.cpp, src/llama-vocab.cpp). Other
-// names that it gives to the same expressions are read but not written.
-var llamaCppPres = []llamaCppPre{
-	{"gpt-2", []string{gpt2Regex}, false},
-	{"llama-bpe", []string{llama3Regex}, true},
-	{"qwen2", []string{qwen2Regex}, false},
-	{"falcon", []string{"[\\p{P}\\$\\+<=>\\^~\\|`]+", gpt2Regex, `[0-9][0-9][0-9]`}, false},
-	{"default", []string{`[\p{P}\$\+<=>\^~\|]+`, gpt2Regex, `\p{N}+`, `[0-9][0-9][0-9]`}, false},
-}
-
 // findPre returns the pre-tokenizer with a name; no name means "default".
 func findPre(name string) (llamaCppPre, bool) {
-	switch name {
-	case "":
+	if name == "" {
 		name = "default"
-	case "llama-v3", "llama3":
-		name = "llama-bpe"
 	}
-	i := slices.IndexFunc(llamaCppPres, func(p llamaCppPre) bool { return p.name == name })
+	i := slices.IndexFunc(llamaCppPres, func(p llamaCppPre) bool { return slices.Contains(p.names, name) })
 	if i < 0 {
 		return llamaCppPre{}, false
 	}
 	return llamaCppPres[i], true
+}
+
+// PreAddsBOS reports whether llama.cpp puts BOS before a text if a GGUF file with
+// this tokenizer.ggml.pre does not say.
+func PreAddsBOS(pre string) bool {
+	p, _ := findPre(pre)
+	return p.addBOS
 }
 
 // object is the pre-tokenizer as tokenizer.json has it.
@@ -60,14 +46,11 @@ func recognizePre(t preTokenizer) (llamaCppPre, bool) {
 	}
 	var regexes []string
 	for _, step := range steps[:len(steps)-1] {
-		s, ok := step.(split)
-		if !ok || s.invert || s.behavior != isolated || s.source == "" {
+		regex, ok := isolatedRegex(step)
+		if !ok {
 			return llamaCppPre{}, false
 		}
-		if s.source == gpt2RegexShort {
-			s.source = gpt2Regex
-		}
-		regexes = append(regexes, s.source)
+		regexes = append(regexes, regex)
 	}
 	last, ok := steps[len(steps)-1].(byteLevel)
 	if !ok || last.addPrefixSpace {
@@ -81,4 +64,27 @@ func recognizePre(t preTokenizer) (llamaCppPre, bool) {
 		return llamaCppPre{}, false
 	}
 	return llamaCppPres[i], true
+}
+
+// isolatedRegex returns the expression whose matches a step keeps as words of
+// their own.
+func isolatedRegex(step preTokenizer) (string, bool) {
+	switch s := step.(type) {
+	case split:
+		switch {
+		case s.source == "" || s.pattern.scan == nil && (s.invert || s.behavior != isolated):
+			return "", false
+		case s.invert && s.behavior != removed || !s.invert && s.behavior != isolated:
+			return "", false
+		case s.source == gpt2RegexShort:
+			return gpt2Regex, true
+		}
+		return s.source, true
+	case digits:
+		if s.individual {
+			return `\p{N}`, true
+		}
+		return `\p{N}+`, true
+	}
+	return "", false
 }

@@ -53,6 +53,9 @@ func (m *bpe) digest(w io.Writer) {
 
 func (m *scored) digest(w io.Writer) {
 	fmt.Fprintf(w, "scored %d %v\n", m.unk, m.ranks)
+	if m.wholeUnknown {
+		fmt.Fprintf(w, "whole unknown %t\n", m.byteIDs != noBytes())
+	}
 }
 
 // compactSteps returns components of tokenizer.json without white space.

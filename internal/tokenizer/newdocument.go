@@ -17,17 +17,21 @@ type newDocument struct {
 	pre        any
 	post       any
 	decoder    any
-	model      object // without vocab and merges
+	model      object // without a type it is a BPE's, to which vocab and merges are added
 	merges     [][2]string
 }
 
 // encode returns the tokenizer.json. The same tokenizer gives the same bytes.
 func (d newDocument) encode() ([]byte, error) {
-	d.model["type"] = "BPE"
-	d.model["vocab"] = orderedVocab(d.tokens)
-	d.model["merges"] = d.merges
-	if d.merges == nil {
-		d.model["merges"] = [][2]string{}
+	if _, ok := d.model["vocab"]; !ok {
+		d.model["vocab"] = orderedVocab(d.tokens)
+	}
+	if _, ok := d.model["type"]; !ok {
+		d.model["type"] = "BPE"
+		d.model["merges"] = d.merges
+		if d.merges == nil {
+			d.model["merges"] = [][2]string{}
+		}
 	}
 	if d.added == nil {
 		d.added = []addedToken{}

@@ -9,8 +9,8 @@ import (
 
 // model turns one word into ids. It is safe for concurrent use.
 type model interface {
-	// tokenize appends the ids of a word to dst.
-	tokenize(dst []int32, word string) []int32
+	// tokenize appends the tokens of a word to dst.
+	tokenize(dst []wordToken, word string) []wordToken
 	// digest writes what tokenize depends on besides the vocabulary.
 	digest(w io.Writer)
 }
@@ -30,18 +30,40 @@ func parseModel(raw json.RawMessage) (modelVocab, error) {
 	if err != nil {
 		return modelVocab{}, err
 	}
-	if c.kind == "" { // old files leave it out; only BPE has merges
-		var has struct {
-			Merges json.RawMessage `json:"merges"`
-		}
-		if err := json.Unmarshal(raw, &has); err == nil && !isNull(has.Merges) {
-			c.kind = "BPE"
-		}
+	if c.kind == "" {
+		c.kind = kindOfModel(raw)
 	}
-	if c.kind != "BPE" {
-		return modelVocab{}, c.unknown()
+	switch c.kind {
+	case "BPE":
+		return openBPE(c)
+	case "Unigram":
+		return openUnigram(c)
+	case "WordPiece":
+		return openWordPiece(c)
+	case "WordLevel":
+		return openWordLevel(c)
 	}
-	return openBPE(c)
+	return modelVocab{}, c.unknown()
+}
+
+// kindOfModel tells a model of an old file, which has no type, by the fields that
+// no other has.
+func kindOfModel(raw json.RawMessage) string {
+	var has struct {
+		Merges   json.RawMessage `json:"merges"`
+		UnkID    json.RawMessage `json:"unk_id"`
+		MaxChars json.RawMessage `json:"max_input_chars_per_word"`
+	}
+	switch err := json.Unmarshal(raw, &has); {
+	case err != nil:
+	case !isNull(has.Merges):
+		return "BPE"
+	case !isNull(has.UnkID):
+		return "Unigram"
+	case !isNull(has.MaxChars):
+		return "WordPiece"
+	}
+	return ""
 }
 
 func openBPE(c component) (modelVocab, error) {
@@ -69,7 +91,7 @@ func openBPE(c component) (modelVocab, error) {
 	m := &bpe{
 		ids: f.Vocab, byteIDs: lookupByteTokens(f.Vocab), unk: -1, fuseUnk: f.FuseUnk,
 		byteFallback: f.ByteFallback, ignoreMerges: f.IgnoreMerges,
-		prefix: f.Prefix, suffix: f.Suffix, cache: newWordCache(),
+		prefix: f.Prefix, suffix: f.Suffix, cache: newWordCache[wordToken](),
 	}
 	out := modelVocab{model: m, ids: f.Vocab}
 	if f.UnkToken != nil {

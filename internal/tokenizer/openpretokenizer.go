@@ -31,21 +31,45 @@ func openPreTokenizer(c component) (preTokenizer, error) {
 	case "Metaspace":
 		f, err := openMetaspace(c)
 		return f, err
-	case "Whitespace", "WhitespaceSplit":
-		var f struct {
-			Type string `json:"type"`
-		}
-		if err := c.decode(&f); err != nil {
-			return nil, err
-		}
-		if c.kind == "Whitespace" {
-			return whitespace{}, nil
-		}
-		return splitRunes{unicode.IsSpace, removed}, nil
+	case "Whitespace", "WhitespaceSplit", "BertPreTokenizer", "UnicodeScripts":
+		return openPlainPreTokenizer(c)
+	case "CharDelimiterSplit":
+		return openCharDelimiterSplit(c)
 	case "Sequence":
 		return openPreTokenizers(c)
 	}
 	return nil, c.unknown()
+}
+
+// openPlainPreTokenizer reads those that have no fields.
+func openPlainPreTokenizer(c component) (preTokenizer, error) {
+	var f struct {
+		Type string `json:"type"`
+	}
+	if err := c.decode(&f); err != nil {
+		return nil, err
+	}
+	switch c.kind {
+	case "Whitespace":
+		return whitespace{}, nil
+	case "WhitespaceSplit":
+		return splitRunes{unicode.IsSpace, removed}, nil
+	case "BertPreTokenizer":
+		return preTokenizers{splitRunes{unicode.IsSpace, removed}, splitRunes{isPunctuation, isolated}}, nil
+	}
+	return unicodeScripts{}, nil
+}
+
+func openCharDelimiterSplit(c component) (preTokenizer, error) {
+	var f struct {
+		Type      string `json:"type"`
+		Delimiter string `json:"delimiter"`
+	}
+	if err := c.decode(&f); err != nil {
+		return nil, err
+	}
+	r, err := c.oneRune("delimiter", f.Delimiter)
+	return splitRunes{func(c rune) bool { return c == r }, removed}, err
 }
 
 func openPreTokenizers(c component) (preTokenizer, error) {
@@ -107,10 +131,7 @@ func openDigits(c component) (preTokenizer, error) {
 	if err := c.decode(&f); err != nil {
 		return nil, err
 	}
-	if f.IndividualDigits {
-		return splitRunes{unicode.IsNumber, isolated}, nil
-	}
-	return splitRunes{unicode.IsNumber, contiguous}, nil
+	return digits{f.IndividualDigits}, nil
 }
 
 func openPunctuation(c component) (preTokenizer, error) {
@@ -126,7 +147,7 @@ func openPunctuation(c component) (preTokenizer, error) {
 }
 
 // byteLevelFields are those of ByteLevel in all its three roles.
-type byteLevelFields struct{ addPrefixSpace, useRegex bool }
+type byteLevelFields struct{ addPrefixSpace, useRegex, trimOffsets bool }
 
 func openByteLevel(c component) (byteLevelFields, error) {
 	f := struct {
@@ -134,9 +155,9 @@ func openByteLevel(c component) (byteLevelFields, error) {
 		AddPrefixSpace bool   `json:"add_prefix_space"`
 		TrimOffsets    bool   `json:"trim_offsets"` // moves offsets, never ids
 		UseRegex       bool   `json:"use_regex"`
-	}{UseRegex: true, AddPrefixSpace: true}
+	}{UseRegex: true, AddPrefixSpace: true, TrimOffsets: true}
 	err := c.decode(&f)
-	return byteLevelFields{f.AddPrefixSpace, f.UseRegex}, err
+	return byteLevelFields{f.AddPrefixSpace, f.UseRegex, f.TrimOffsets}, err
 }
 
 func openMetaspace(c component) (metaspace, error) {

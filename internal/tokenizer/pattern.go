@@ -2,15 +2,14 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"regexp"
 	"strings"
 )
 
 // pattern finds places in text: {"String": …} or {"Regex": …} in tokenizer.json.
 type pattern struct {
-	literal string         // if not ""
-	scan    scanner        // a known regular expression
-	re      *regexp.Regexp // any other
+	literal string  // if not ""
+	scan    scanner // a known regular expression
+	re      *regex  // any other
 }
 
 // scanner returns the length in bytes of the match at the start of s, which is
@@ -50,7 +49,8 @@ func parsePattern(c component, raw json.RawMessage) (pattern, error) {
 	return pattern{re: re}, nil
 }
 
-// spans cuts s, which is not empty, into matches and what lies between them.
+// spans cuts s, which is not empty, into matches, which may be empty, and what
+// lies between them.
 func (p pattern) spans(s string) []span {
 	var out []span
 	end := 0
@@ -63,6 +63,7 @@ func (p pattern) spans(s string) []span {
 	}
 	switch {
 	case p.scan != nil:
+		out = make([]span, 0, len(s)/5+1)
 		for end < len(s) {
 			add(end, end+p.scan(s[end:]))
 		}
@@ -75,11 +76,7 @@ func (p pattern) spans(s string) []span {
 			add(end+i, end+i+len(p.literal))
 		}
 	default:
-		for _, m := range p.re.FindAllStringIndex(s, -1) {
-			if m[0] < m[1] {
-				add(m[0], m[1])
-			}
-		}
+		p.re.spans(s, add)
 	}
 	if end < len(s) {
 		out = append(out, span{end, len(s), false})

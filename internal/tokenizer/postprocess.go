@@ -1,6 +1,9 @@
 package tokenizer
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"fmt"
+)
 
 // template is what the post-processor puts around the ids of a text, from
 // TemplateProcessing: special tokens, and true for the place of the text.
@@ -11,20 +14,19 @@ type templatePart struct {
 	ids  []int32 // otherwise these
 }
 
-// apply returns the ids with the template around them.
-func (t template) apply(ids []int32) []int32 {
+// around appends to dst what the template puts around the ids that write appends.
+func (t template) around(dst []int32, write func([]int32) []int32) []int32 {
 	if t == nil {
-		return ids
+		return write(dst)
 	}
-	var out []int32
 	for _, part := range t {
 		if part.text {
-			out = append(out, ids...)
+			dst = write(dst)
 		} else {
-			out = append(out, part.ids...)
+			dst = append(dst, part.ids...)
 		}
 	}
-	return out
+	return dst
 }
 
 // inside puts t's result at the text's places in outer.
@@ -53,53 +55,129 @@ func surround(before, after []int32) template {
 	return t
 }
 
-// parsePostProcessor returns nil for a post-processor that adds nothing. tokens
-// is the size of the vocabulary, in which ids must lie.
-func parsePostProcessor(raw json.RawMessage, tokens int) (template, error) {
+// postProcessor is what happens to the tokens of a text in the end.
+type postProcessor struct {
+	around template     // nil: nothing is added
+	trim   *trimOffsets // nil: offsets stay
+}
+
+// parsePostProcessor reads a component that may be null. tokens is the size of
+// the vocabulary, in which ids must lie.
+func parsePostProcessor(raw json.RawMessage, tokens int) (postProcessor, error) {
 	if isNull(raw) {
-		return nil, nil
+		return postProcessor{}, nil
 	}
 	c, err := newComponent("post_processor", raw)
 	if err != nil {
-		return nil, err
+		return postProcessor{}, err
 	}
 	return openPostProcessor(c, tokens)
 }
 
-func openPostProcessor(c component, tokens int) (template, error) {
+func openPostProcessor(c component, tokens int) (postProcessor, error) {
 	switch c.kind {
-	case "ByteLevel": // moves offsets only
-		_, err := openByteLevel(c)
-		return nil, err
+	case "ByteLevel":
+		f, err := openByteLevel(c)
+		if err != nil || !f.trimOffsets {
+			return postProcessor{}, err
+		}
+		return postProcessor{trim: &trimOffsets{f.addPrefixSpace}}, nil
 	case "TemplateProcessing":
-		return openTemplate(c, tokens)
+		t, err := openTemplate(c, tokens)
+		return postProcessor{around: t}, err
+	case "BertProcessing", "RobertaProcessing":
+		return openClassifierProcessing(c, tokens)
 	case "Sequence":
-		var f struct {
-			Type       string            `json:"type"`
-			Processors []json.RawMessage `json:"processors"`
-		}
-		if err := c.decode(&f); err != nil {
-			return nil, err
-		}
-		children, err := c.children("processors", f.Processors)
+		return openPostProcessors(c, tokens)
+	}
+	return postProcessor{}, c.unknown()
+}
+
+func openPostProcessors(c component, tokens int) (postProcessor, error) {
+	var f struct {
+		Type       string            `json:"type"`
+		Processors []json.RawMessage `json:"processors"`
+	}
+	if err := c.decode(&f); err != nil {
+		return postProcessor{}, err
+	}
+	children, err := c.children("processors", f.Processors)
+	if err != nil {
+		return postProcessor{}, err
+	}
+	var all postProcessor
+	for _, child := range children {
+		one, err := openPostProcessor(child, tokens)
 		if err != nil {
-			return nil, err
+			return postProcessor{}, err
 		}
-		var all template
-		for _, child := range children {
-			one, err := openPostProcessor(child, tokens)
-			switch {
-			case err != nil:
-				return nil, err
-			case all == nil:
-				all = one
-			case one != nil:
-				all = all.inside(one)
+		switch {
+		case all.around == nil:
+			all.around = one.around
+		case one.around != nil:
+			all.around = all.around.inside(one.around)
+			if len(all.around) > maxTemplate {
+				return postProcessor{}, c.errorf("more than %d parts around a text", maxTemplate)
 			}
 		}
-		return all, nil
+		if one.trim != nil {
+			all.trim = one.trim
+		}
 	}
-	return nil, c.unknown()
+	return all, nil
+}
+
+// maxTemplate bounds templates within templates, each of which may repeat the
+// text.
+const maxTemplate = 1000
+
+// openClassifierProcessing reads BERT's and RoBERTa's post-processors: the text
+// between a token for the class and one that separates.
+func openClassifierProcessing(c component, tokens int) (postProcessor, error) {
+	f := struct {
+		Type           string        `json:"type"`
+		Sep            *namedTokenID `json:"sep"`
+		Cls            *namedTokenID `json:"cls"`
+		TrimOffsets    bool          `json:"trim_offsets"`
+		AddPrefixSpace bool          `json:"add_prefix_space"`
+	}{TrimOffsets: c.kind == "RobertaProcessing", AddPrefixSpace: true}
+	if err := c.decode(&f); err != nil {
+		return postProcessor{}, err
+	}
+	if f.Sep == nil || f.Cls == nil {
+		return postProcessor{}, c.errorf("want sep and cls")
+	}
+	for _, t := range []*namedTokenID{f.Sep, f.Cls} {
+		if t.id < 0 || int(t.id) >= tokens {
+			return postProcessor{}, c.errorf("token %q: id %d is not in the vocabulary of %d tokens", t.token, t.id, tokens)
+		}
+	}
+	p := postProcessor{around: surround([]int32{f.Cls.id}, []int32{f.Sep.id})}
+	if f.TrimOffsets && c.kind == "RobertaProcessing" {
+		p.trim = &trimOffsets{f.AddPrefixSpace}
+	}
+	return p, nil
+}
+
+// namedTokenID is written as ["token", id].
+type namedTokenID struct {
+	token string
+	id    int32
+}
+
+// UnmarshalJSON reads the pair.
+func (t *namedTokenID) UnmarshalJSON(data []byte) error {
+	var pair []json.RawMessage
+	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
+		return fmt.Errorf("%.60s: want a token and its id", data)
+	}
+	if err := json.Unmarshal(pair[0], &t.token); err != nil {
+		return fmt.Errorf("%.60s: want a token and its id: %w", data, err)
+	}
+	if err := json.Unmarshal(pair[1], &t.id); err != nil {
+		return fmt.Errorf("%.60s: want a token and its id: %w", data, err)
+	}
+	return nil
 }
 
 // templateItem is one element of a template as tokenizer.json has it.

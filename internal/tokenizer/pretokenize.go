@@ -7,7 +7,7 @@ import (
 
 // piece is a part of a text on its way to ids: text, or an added token.
 type piece struct {
-	text  string
+	text
 	id    int32 // of an added token; -1 for text
 	first bool  // it starts where the whole text starts
 }
@@ -28,7 +28,7 @@ func cutPieces(t preTokenizer, in []piece) []piece {
 			continue
 		}
 		for _, w := range t.words(p) {
-			if w.text != "" {
+			if w.s != "" {
 				out = append(out, w)
 			}
 		}
@@ -39,7 +39,7 @@ func cutPieces(t preTokenizer, in []piece) []piece {
 func cutSpans(p piece, spans []span) []piece {
 	out := make([]piece, len(spans))
 	for i, s := range spans {
-		out[i] = piece{text: p.text[s.start:s.end], id: -1, first: p.first && s.start == 0}
+		out[i] = piece{text: p.cut(s.start, s.end), id: -1, first: p.first && s.start == 0}
 	}
 	return out
 }
@@ -49,15 +49,15 @@ func cutSpans(p piece, spans []span) []piece {
 type byteLevel struct{ addPrefixSpace, useRegex bool }
 
 func (t byteLevel) words(p piece) []piece {
-	if t.addPrefixSpace && !strings.HasPrefix(p.text, " ") {
-		p.text = " " + p.text
+	if t.addPrefixSpace && !strings.HasPrefix(p.s, " ") {
+		p.text = prepend{" "}.normalize(p.text)
 	}
 	words := []piece{p}
 	if t.useRegex {
-		words = cutSpans(p, pattern{scan: scanGPT2}.spans(p.text))
+		words = cutSpans(p, pattern{scan: scanGPT2}.spans(p.s))
 	}
 	for i := range words {
-		words[i].text = toByteLevel(words[i].text)
+		words[i].text = byteLevelText(words[i].text)
 	}
 	return words
 }
@@ -71,7 +71,7 @@ type split struct {
 }
 
 func (t split) words(p piece) []piece {
-	spans := t.pattern.spans(p.text)
+	spans := t.pattern.spans(p.s)
 	if t.invert {
 		for i := range spans {
 			spans[i].match = !spans[i].match
@@ -87,7 +87,18 @@ type splitRunes struct {
 }
 
 func (t splitRunes) words(p piece) []piece {
-	return cutSpans(p, t.behavior.apply(runeSpans(p.text, t.in)))
+	return cutSpans(p, t.behavior.apply(runeSpans(p.s, t.in)))
+}
+
+// digits cuts at numbers, or at each of their characters.
+type digits struct{ individual bool }
+
+func (t digits) words(p piece) []piece {
+	b := contiguous
+	if t.individual {
+		b = isolated
+	}
+	return splitRunes{unicode.IsNumber, b}.words(p)
 }
 
 // whitespace keeps runs of word characters and runs of other characters that
@@ -96,24 +107,19 @@ type whitespace struct{}
 
 func (whitespace) words(p piece) []piece {
 	var spans []span
-	for i := 0; i < len(p.text); {
-		if n := run(p.text[i:], unicode.IsSpace); n > 0 {
+	for i := 0; i < len(p.s); {
+		if n := run(p.s[i:], unicode.IsSpace); n > 0 {
 			i += n
 			continue
 		}
-		n := run(p.text[i:], isWordRune)
+		n := run(p.s[i:], isWordRune)
 		if n == 0 {
-			n = run(p.text[i:], func(r rune) bool { return !isWordRune(r) && !unicode.IsSpace(r) })
+			n = run(p.s[i:], func(r rune) bool { return !isWordRune(r) && !unicode.IsSpace(r) })
 		}
 		spans = append(spans, span{i, i + n, true})
 		i += n
 	}
 	return cutSpans(p, spans)
-}
-
-// isWordRune is \w of the library's regular expressions.
-func isWordRune(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc)
 }
 
 func isPunctuation(r rune) bool {
@@ -138,15 +144,15 @@ const (
 )
 
 func (t metaspace) words(p piece) []piece {
-	p.text = strings.ReplaceAll(p.text, " ", t.replacement)
+	p.text = replace{pattern{literal: " "}, t.replacement}.normalize(p.text)
 	prepends := t.scheme == prependAlways || t.scheme == prependFirst && p.first
-	if prepends && !strings.HasPrefix(p.text, t.replacement) {
-		p.text = t.replacement + p.text
+	if prepends && !strings.HasPrefix(p.s, t.replacement) {
+		p.text = prepend{t.replacement}.normalize(p.text)
 	}
 	if !t.split {
 		return []piece{p}
 	}
-	return cutSpans(p, mergedWithNext.apply(pattern{literal: t.replacement}.spans(p.text)))
+	return cutSpans(p, mergedWithNext.apply(pattern{literal: t.replacement}.spans(p.s)))
 }
 
 // preTokenizers cut one after the other.

@@ -3,134 +3,300 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
+	"sync"
+	"unicode/utf8"
 )
 
-// Regular expressions in tokenizer.json are Oniguruma's, with Unicode classes.
-// Go's are RE2: no look-around, and \s, \w and \d are ASCII. compileRegex
-// rewrites what differs and refuses what it cannot express.
-
-// unicodeClass holds the members of a class as they are written inside [ ].
-var unicodeClass = map[byte]string{
-	's': `\t\n\x{0B}\f\r\x{85}\p{Z}`,
-	'd': `\p{Nd}`,
-	'w': `\p{L}\p{M}\p{Nd}\p{Nl}\p{Pc}`,
+// regex is a compiled expression. It is safe for concurrent use.
+type regex struct {
+	prog     *regexProg
+	starts   *class // what a match can start with; nil if that is not known
+	matchers sync.Pool
 }
 
-func compileRegex(pattern string) (*regexp.Regexp, error) {
-	translated, err := translateRegex(pattern)
+// regexProg is a list of instructions that starts at 0 and ends at opMatch.
+type regexProg struct {
+	code     []regexInstr
+	branches int // number of opSplit
+}
+
+type regexOp uint8
+
+const (
+	opRune   regexOp = iota // a character of set, then the next instruction
+	opSplit                 // x, and y if that fails
+	opJump                  // x
+	opAssert                // an anchor
+	opLook                  // sub matches here, or not if negated
+	opAtomic                // sub, and no going back into it
+	opMatch
+)
+
+type regexInstr struct {
+	op       regexOp
+	anchor   byte
+	negated  bool
+	set      *class
+	x, y     int
+	branch   int // of opSplit: its number
+	sub      *regexProg
+	min, max int // of opLook behind: how many characters back; max -1: ahead
+}
+
+func compileRegex(pattern string) (*regex, error) {
+	n, err := parseRegex(pattern)
 	if err != nil {
 		return nil, err
 	}
-	re, err := regexp.Compile(translated)
+	c := regexCompiler{}
+	prog, err := c.program(n)
 	if err != nil {
 		return nil, err
 	}
-	if re.MatchString("") {
-		return nil, errors.New("it matches the empty string")
+	re := &regex{prog: prog}
+	if sets, empty := n.first(); !empty {
+		re.starts = newClass(func(r rune) bool {
+			for _, set := range sets {
+				if set.has(r) {
+					return true
+				}
+			}
+			return false
+		})
 	}
 	return re, nil
 }
 
-func translateRegex(p string) (string, error) {
-	var b strings.Builder
-	inClass := false
-	for i := 0; i < len(p); i++ {
-		rest := p[i:]
-		switch c := p[i]; {
-		case c == '\\':
-			text, n, err := translateEscape(rest, inClass)
-			if err != nil {
-				return "", err
+// first returns sets that between them have every character with which a match
+// of n can start; empty tells that it may also match nothing, or look elsewhere.
+func (n *regexNode) first() (sets []*class, empty bool) {
+	switch n.kind {
+	case nodeRune:
+		return []*class{n.set}, false
+	case nodeConcat, nodeAtomic:
+		for _, child := range n.children {
+			more, maybe := child.first()
+			if sets = append(sets, more...); !maybe {
+				return sets, false
 			}
-			b.WriteString(text)
-			i += n - 1
-		case inClass && c == '[':
-			return "", errors.New("a class within a class is not supported")
-		case inClass && strings.HasPrefix(rest, "&&"):
-			return "", errors.New("intersection of classes is not supported")
-		case inClass:
-			inClass = c != ']'
-			b.WriteByte(c)
-		case c == '[':
-			inClass = true
-			b.WriteByte(c)
-			if strings.HasPrefix(rest, "[]") || strings.HasPrefix(rest, "[^]") {
-				return "", errors.New("a class that starts with ] is not supported")
-			}
-		case c == '^' || c == '$':
-			b.WriteString("(?m:" + string(c) + ")") // lines, as in Oniguruma
-		case strings.HasPrefix(rest, "(?"):
-			if err := checkGroup(rest); err != nil {
-				return "", err
-			}
-			b.WriteByte(c)
-		case strings.HasPrefix(rest, "{,"):
-			return "", errors.New("a repetition without lower bound is not supported")
-		case isPossessive(rest):
-			return "", errors.New("a possessive quantifier is not supported")
-		default:
-			b.WriteByte(c)
 		}
+		return sets, true
+	case nodeChoice:
+		for _, child := range n.children {
+			more, maybe := child.first()
+			sets, empty = append(sets, more...), empty || maybe
+		}
+		return sets, empty
+	case nodeRepeat:
+		sets, empty = n.children[0].first()
+		return sets, empty || n.min == 0
 	}
-	return b.String(), nil
+	return nil, true
 }
 
-// checkGroup accepts (?: and (?i: only; every other group looks around, names
-// something or changes what . and $ mean.
-func checkGroup(rest string) error {
-	if strings.HasPrefix(rest, "(?:") || strings.HasPrefix(rest, "(?i:") {
+type regexCompiler struct {
+	size int // instructions of all programs so far
+}
+
+func (c *regexCompiler) program(n *regexNode) (*regexProg, error) {
+	p := &regexProg{}
+	if err := c.compile(p, n); err != nil {
+		return nil, err
+	}
+	_, err := c.emit(p, regexInstr{op: opMatch})
+	return p, err
+}
+
+func (c *regexCompiler) emit(p *regexProg, in regexInstr) (int, error) {
+	if c.size++; c.size > maxRegexSize {
+		return 0, fmt.Errorf("it needs more than %d instructions", maxRegexSize)
+	}
+	if in.op == opSplit {
+		in.branch = p.branches
+		p.branches++
+	}
+	p.code = append(p.code, in)
+	return len(p.code) - 1, nil
+}
+
+func (c *regexCompiler) compile(p *regexProg, n *regexNode) error {
+	switch n.kind {
+	case nodeRune:
+		_, err := c.emit(p, regexInstr{op: opRune, set: n.set})
+		return err
+	case nodeAssert:
+		_, err := c.emit(p, regexInstr{op: opAssert, anchor: n.anchor})
+		return err
+	case nodeConcat:
+		for _, child := range n.children {
+			if err := c.compile(p, child); err != nil {
+				return err
+			}
+		}
 		return nil
+	case nodeChoice:
+		return c.choice(p, n)
+	case nodeRepeat:
+		return c.repeat(p, n)
 	}
-	return fmt.Errorf("the group %.4q is not supported", rest)
+	sub, err := c.program(n.children[0])
+	if err != nil {
+		return err
+	}
+	in := regexInstr{op: opAtomic, sub: sub}
+	if n.kind == nodeLook {
+		in.op, in.negated, in.max = opLook, n.negated, -1
+		if n.behind {
+			if in.min, in.max = n.children[0].width(); in.max < 0 {
+				return errors.New("looking behind without a limit is not supported")
+			}
+		}
+	}
+	_, err = c.emit(p, in)
+	return err
 }
 
-// isPossessive reports whether rest starts with a quantifier that gives nothing back.
-func isPossessive(rest string) bool {
-	return len(rest) >= 2 && strings.IndexByte("*+?", rest[0]) >= 0 && rest[1] == '+'
+func (c *regexCompiler) choice(p *regexProg, n *regexNode) error {
+	var ends []int
+	for i, child := range n.children {
+		last := i == len(n.children)-1
+		split := 0
+		if !last {
+			var err error
+			if split, err = c.emit(p, regexInstr{op: opSplit}); err != nil {
+				return err
+			}
+			p.code[split].x = len(p.code)
+		}
+		if err := c.compile(p, child); err != nil {
+			return err
+		}
+		if !last {
+			end, err := c.emit(p, regexInstr{op: opJump})
+			if err != nil {
+				return err
+			}
+			ends = append(ends, end)
+			p.code[split].y = len(p.code)
+		}
+	}
+	for _, end := range ends {
+		p.code[end].x = len(p.code)
+	}
+	return nil
 }
 
-// translateEscape rewrites the escape at the start of rest and returns its
-// length there.
-func translateEscape(rest string, inClass bool) (text string, n int, err error) {
-	if len(rest) < 2 {
-		return "", 0, errors.New("it ends with a backslash")
+// repeat compiles x{min,max} as copies of x of which those past min are optional.
+// Without a maximum the last copy loops back after x, not before it: an x that
+// matches nothing then leaves the loop before its other ways are tried.
+func (c *regexCompiler) repeat(p *regexProg, n *regexNode) error {
+	child := n.children[0]
+	var splits []int // before an optional copy: over it to the end
+	split := func() error {
+		at, err := c.emit(p, regexInstr{op: opSplit})
+		splits = append(splits, at)
+		return err
 	}
-	switch c := rest[1]; {
-	case unicodeClass[c] != "":
-		if inClass {
-			return unicodeClass[c], 2, nil
-		}
-		return "[" + unicodeClass[c] + "]", 2, nil
-	case unicodeClass[c|0x20] != "" && c < 'a':
-		if inClass {
-			return "", 0, fmt.Errorf("%q within a class is not supported", rest[:2])
-		}
-		return "[^" + unicodeClass[c|0x20] + "]", 2, nil
-	case c == 'p' || c == 'P':
-		end := strings.IndexByte(rest, '}')
-		if len(rest) < 3 || rest[2] != '{' || end < 0 {
-			return "", 0, fmt.Errorf("%q without {…} is not supported", rest[:2])
-		}
-		return rest[:end+1], end + 1, nil
-	case c == 'x':
-		if len(rest) > 2 && rest[2] == '{' {
-			return rest[:2], 2, nil
-		}
-		if len(rest) < 4 {
-			return "", 0, errors.New("the escape \\x is cut off")
-		}
-		return rest[:4], 4, nil
-	case c == 'u':
-		if len(rest) < 6 {
-			return "", 0, errors.New("the escape \\u is cut off")
-		}
-		return `\x{` + rest[2:6] + "}", 6, nil
-	case strings.IndexByte("tnrfv", c) >= 0:
-		return rest[:2], 2, nil
-	case c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z':
-		return "", 0, fmt.Errorf("the escape %q is not supported", rest[:2])
+	copies := n.max
+	if n.max < 0 {
+		copies = max(n.min, 1)
 	}
-	return rest[:2], 2, nil // an escaped punctuation mark
+	last := 0
+	for i := range copies {
+		if i >= n.min {
+			if err := split(); err != nil {
+				return err
+			}
+		}
+		last = len(p.code)
+		if err := c.compile(p, child); err != nil {
+			return err
+		}
+	}
+	loop := -1
+	if n.max < 0 {
+		var err error
+		if loop, err = c.emit(p, regexInstr{op: opSplit}); err != nil {
+			return err
+		}
+		splits = append(splits, loop)
+	}
+	for _, at := range splits {
+		in, out := at+1, len(p.code)
+		if at == loop {
+			in = last
+		}
+		if n.lazy {
+			in, out = out, in
+		}
+		p.code[at].x, p.code[at].y = in, out
+	}
+	return nil
+}
+
+// width returns how many characters n matches at least and at most, -1 for any
+// number.
+func (n *regexNode) width() (least, most int) {
+	switch n.kind {
+	case nodeRune:
+		return 1, 1
+	case nodeConcat, nodeAtomic:
+		for _, child := range n.children {
+			lo, hi := child.width()
+			if least += lo; most < 0 || hi < 0 {
+				most = -1
+			} else {
+				most += hi
+			}
+		}
+	case nodeChoice:
+		for i, child := range n.children {
+			lo, hi := child.width()
+			if i == 0 {
+				least, most = lo, hi
+				continue
+			}
+			if least = min(least, lo); most < 0 || hi < 0 {
+				most = -1
+			} else {
+				most = max(most, hi)
+			}
+		}
+	case nodeRepeat:
+		lo, hi := n.children[0].width()
+		if least, most = lo*n.min, hi*n.max; hi < 0 || n.max < 0 && hi > 0 {
+			most = -1
+		}
+	}
+	return least, most
+}
+
+// spans calls found for each match in s from left to right, empty ones too, as
+// Oniguruma's search does one after the other.
+func (re *regex) spans(s string, found func(start, end int)) {
+	m, ok := re.matchers.Get().(*regexMatcher)
+	if !ok {
+		m = &regexMatcher{}
+	}
+	m.s = s
+	defer func() { m.s = ""; re.matchers.Put(m) }()
+	last := -1 // end of the last match
+	for at := 0; at <= len(s); {
+		start, end := m.search(re, at)
+		if start < 0 {
+			return
+		}
+		if start == end && start == last { // right after a match there is no empty one
+			_, n := utf8.DecodeRuneInString(s[start:])
+			at = start + max(n, 1)
+			last = -1
+			continue
+		}
+		found(start, end)
+		last = end
+		if at = end; start == end {
+			_, n := utf8.DecodeRuneInString(s[end:])
+			at += max(n, 1)
+		}
+	}
 }

@@ -17,6 +17,10 @@ type scored struct {
 	ranks   []int32   // by id: 0 for the highest score, equal for equal scores
 	byteIDs [256]int32
 	unk     int32 // for a byte without a token; -1: such bytes are dropped
+	cache   *wordCache[wordToken]
+	// wholeUnknown: symbols in a row of which a byte has no token are one unknown
+	// token, as in SentencePiece without byte fallback.
+	wholeUnknown bool
 }
 
 // newScored ranks the scores, one for each id. NaN ranks last.
@@ -40,7 +44,7 @@ func newScored(ids map[string]int32, scores []float32, unk int32) *scored {
 		}
 		return 0
 	})
-	m := &scored{ids: ids, scores: scores, ranks: make([]int32, len(scores)), byteIDs: lookupByteTokens(ids), unk: unk}
+	m := &scored{ids: ids, scores: scores, ranks: make([]int32, len(scores)), byteIDs: lookupByteTokens(ids), unk: unk, cache: newWordCache[wordToken]()}
 	rank := int32(0)
 	for i, id := range order {
 		if i > 0 && value(id) != value(order[i-1]) {
@@ -51,25 +55,41 @@ func newScored(ids map[string]int32, scores []float32, unk int32) *scored {
 	return m
 }
 
-// tokenize appends the ids of one word to dst.
-func (m *scored) tokenize(dst []int32, word string) []int32 {
+// tokenize appends the tokens of one word to dst.
+func (m *scored) tokenize(dst []wordToken, word string) []wordToken {
 	if word == "" {
 		return dst
 	}
+	if tokens, ok := m.cache.get(word); ok {
+		return append(dst, tokens...)
+	}
+	start := len(dst)
 	spans, _ := m.merge(word)
+	end := int32(0)
 	for _, s := range spans {
+		end += int32(len(s))
 		if id, ok := m.ids[s]; ok {
-			dst = append(dst, id)
+			dst = append(dst, wordToken{id, end})
+			continue
+		}
+		if m.wholeUnknown && !hasBytes(&m.byteIDs, s) {
+			if n := len(dst); n > start && dst[n-1].id == m.unk {
+				dst[n-1].end = end
+			} else {
+				dst = append(dst, wordToken{m.unk, end})
+			}
 			continue
 		}
 		for i := range len(s) {
+			at := end - int32(len(s)-i-1)
 			if id := m.byteIDs[s[i]]; id >= 0 {
-				dst = append(dst, id)
+				dst = append(dst, wordToken{id, at})
 			} else if m.unk >= 0 {
-				dst = append(dst, m.unk)
+				dst = append(dst, wordToken{m.unk, at})
 			}
 		}
 	}
+	m.cache.put(word, dst[start:])
 	return dst
 }
 

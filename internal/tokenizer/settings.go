@@ -19,6 +19,11 @@ type settings struct {
 	listsAdded         bool         // the configuration has added_tokens_decoder
 	addBOS, addEOS     *bool
 	addPrefixSpace     *bool
+	cls, sep, mask     string // "" for none
+	lowerCase          *bool  // do_lower_case, which only a vocab.txt needs; so the next two
+	stripAccents       *bool
+	chinese            *bool // tokenize_chinese_chars
+	legacy             *bool // of a SentencePiece model: nil and true are the same
 	chatTemplate       string
 	files              map[string][]byte // as read, by name, for Write
 }
@@ -29,29 +34,6 @@ const (
 	specialFile   = "special_tokens_map.json"
 	templateFile  = "chat_template.jinja"
 )
-
-// Load reads a tokenizer from a directory, or from a tokenizer.json whatever its
-// name, with the files beside it: tokenizer_config.json, special_tokens_map.json
-// and chat_template.jinja, each of which may be absent.
-func Load(dirOrFile string) (*Tokenizer, error) {
-	path := dirOrFile
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, tokenizerFile)
-	}
-	source, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("load tokenizer: %w", err)
-	}
-	s, err := readSettings(filepath.Dir(path))
-	if err != nil {
-		return nil, fmt.Errorf("load tokenizer: %w", err)
-	}
-	t, err := parse(source, s)
-	if err != nil {
-		return nil, fmt.Errorf("load tokenizer %s: %w", path, err)
-	}
-	return t, nil
-}
 
 func readSettings(dir string) (settings, error) {
 	s := settings{files: make(map[string][]byte)}
@@ -102,6 +84,11 @@ type namedTokens struct {
 // take keeps the tokens whose roles are not filled yet. All of them are special.
 func (s *settings) take(n namedTokens) error {
 	tokens := []configToken{n.CLS, n.SEP, n.Mask}
+	for i, role := range []*string{&s.cls, &s.sep, &s.mask} {
+		if *role == "" {
+			*role = tokens[i].Content
+		}
+	}
 	if !isNull(n.Additional) && n.Additional[0] == '[' {
 		var additional []configToken
 		if err := json.Unmarshal(n.Additional, &additional); err != nil {
@@ -134,6 +121,10 @@ func (s *settings) readConfig(data []byte) error {
 	var c struct {
 		namedTokens
 		Class          string               `json:"tokenizer_class"`
+		LowerCase      *bool                `json:"do_lower_case"`
+		StripAccents   *bool                `json:"strip_accents"`
+		Chinese        *bool                `json:"tokenize_chinese_chars"`
+		Legacy         *bool                `json:"legacy"`
 		AddBOS         *bool                `json:"add_bos_token"`
 		AddEOS         *bool                `json:"add_eos_token"`
 		AddPrefixSpace *bool                `json:"add_prefix_space"`
@@ -144,6 +135,7 @@ func (s *settings) readConfig(data []byte) error {
 		return err
 	}
 	s.class, s.addBOS, s.addEOS, s.addPrefixSpace = c.Class, c.AddBOS, c.AddEOS, c.AddPrefixSpace
+	s.lowerCase, s.stripAccents, s.chinese, s.legacy = c.LowerCase, c.StripAccents, c.Chinese, c.Legacy
 	ids := make([]int32, 0, len(c.Added))
 	for id := range c.Added {
 		ids = append(ids, id)

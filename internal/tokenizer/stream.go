@@ -111,6 +111,12 @@ func needsWhole(d decoder) bool {
 			if step.stop > 0 {
 				return true
 			}
+		case ctcDecoder, bpeDecoder:
+			return true
+		case wordPieceDecoder:
+			if joined && step.cleanup {
+				return true
+			}
 		case replaceDecoder:
 			if joined && utf8.RuneCountInString(step.pattern.literal) != 1 {
 				return true

@@ -16,7 +16,10 @@ type Tokenizer struct {
 	pre        preTokenizer // may be nil
 	model      model
 	post       template
-	decoder    decoder // may be nil
+	trim       *trimOffsets // may be nil
+	fast       *fastEncoder // nil: pre and model do it
+	bySpaces   bool         // see cutsAtSpaces
+	decoder    decoder      // may be nil
 	vocab      vocab
 	added      *addedTokens
 	bos, eos   int32 // -1: none, as for pad and unk
@@ -85,13 +88,21 @@ func open(doc document, s settings) (*Tokenizer, error) {
 	if err := t.addTokens(m, doc.AddedTokens); err != nil {
 		return nil, err
 	}
-	if t.post, err = parsePostProcessor(doc.PostProcessor, len(t.vocab.tokens)); err != nil {
+	var post postProcessor
+	if post, err = parsePostProcessor(doc.PostProcessor, len(t.vocab.tokens)); err != nil {
 		return nil, err
 	}
+	t.post, t.trim = post.around, post.trim
+	t.setModel(t.model)
 	if err := t.nameSpecials(m.unk); err != nil {
 		return nil, err
 	}
 	return t, nil
+}
+
+// setModel sets the model and the fast ways that lead to it.
+func (t *Tokenizer) setModel(m model) {
+	t.model, t.fast, t.bySpaces = m, newFastEncoder(t.pre, m), cutsAtSpaces(m)
 }
 
 // addTokens gives the added tokens their ids and builds the vocabulary.

@@ -142,9 +142,9 @@ func Train(texts iter.Seq[string], o TrainOptions) (*Tokenizer, error) {
 // countWords counts the words that the model would see, in bytes.
 func countWords(texts iter.Seq[string], added *addedTokens) map[string]int64 {
 	counts := make(map[string]int64)
-	for text := range texts {
-		for _, p := range added.cut(lossy(text), nil) {
-			for rest := p.text; rest != ""; {
+	for s := range texts {
+		for _, p := range added.cut(text{s: lossy(s)}, nil) {
+			for rest := p.s; rest != ""; {
 				n := scanGPT2(rest)
 				counts[rest[:n]]++
 				rest = rest[n:]

@@ -85,3 +85,11 @@ func incompleteTail(s string) int {
 	}
 	return 0
 }
+
+// runeLen returns the length of a character of valid text.
+func runeLen(r rune) int {
+	if r < utf8.RuneSelf {
+		return 1
+	}
+	return utf8.RuneLen(r)
+}

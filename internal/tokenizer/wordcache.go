@@ -6,30 +6,30 @@ import (
 	"sync/atomic"
 )
 
-// wordCache remembers the ids of recent words. Each word has one slot, given
+// wordCache remembers what recent words became. Each word has one slot, given
 // by its hash, and the last word stored there stays: bounded memory, no locks.
-type wordCache struct {
+type wordCache[T any] struct {
 	seed  maphash.Seed
-	slots [1 << 13]atomic.Pointer[cachedWord]
+	slots [1 << 15]atomic.Pointer[cachedWord[T]]
 }
 
-type cachedWord struct {
-	word string
-	ids  []int32
+type cachedWord[T any] struct {
+	word  string
+	value []T
 }
 
 // maxCachedWord is the length in bytes beyond which a word is not worth
 // keeping: long ones seldom come back.
 const maxCachedWord = 64
 
-func newWordCache() *wordCache { return &wordCache{seed: maphash.MakeSeed()} }
+func newWordCache[T any]() *wordCache[T] { return &wordCache[T]{seed: maphash.MakeSeed()} }
 
-func (c *wordCache) slot(word string) *atomic.Pointer[cachedWord] {
+func (c *wordCache[T]) slot(word string) *atomic.Pointer[cachedWord[T]] {
 	return &c.slots[maphash.String(c.seed, word)%uint64(len(c.slots))]
 }
 
-// get returns the ids of word, which the caller must not change.
-func (c *wordCache) get(word string) ([]int32, bool) {
+// get returns what word became, which the caller must not change.
+func (c *wordCache[T]) get(word string) ([]T, bool) {
 	if len(word) > maxCachedWord {
 		return nil, false
 	}
@@ -37,12 +37,12 @@ func (c *wordCache) get(word string) ([]int32, bool) {
 	if e == nil || e.word != word {
 		return nil, false
 	}
-	return e.ids, true
+	return e.value, true
 }
 
-func (c *wordCache) put(word string, ids []int32) {
+func (c *wordCache[T]) put(word string, value []T) {
 	if len(word) <= maxCachedWord {
 		// The word is a part of a whole text, which the cache must not keep alive.
-		c.slot(word).Store(&cachedWord{strings.Clone(word), append([]int32(nil), ids...)})
+		c.slot(word).Store(&cachedWord[T]{strings.Clone(word), append([]T(nil), value...)})
 	}
 }
