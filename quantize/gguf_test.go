@@ -61,7 +61,7 @@ func TestWriteAndLoadGiveTheSameModel(t *testing.T) {
 			for _, c := range []struct {
 				typ        string
 				difference float64 // of the mean loss, nats
-			}{{"F32", 1e-7}, {"F16", 1e-3}, {"Q8_0", 1e-2}, {"Q4_0", 0.5}} {
+			}{{"F32", 1e-7}, {"F16", 1e-3}, {"BF16", 8e-3}, {"Q8_0", 1e-2}, {"Q4_0", 0.5}} {
 				path, _ := write(t, m, vocab(t, 300), quantize.Options{Type: c.typ})
 				again := loadGGUF(t, path)
 				wantConfig := m.Config
@@ -334,7 +334,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 		{"other activation", "llama-gqa", func(m *model.Model) { m.Config.HiddenAct = "gelu_pytorch_tanh" }, same, quantize.Options{}, "gelu_pytorch_tanh"},
 		{"other architecture", "llama-gqa", func(m *model.Model) { m.Config.ModelType = "mistral" }, same, quantize.Options{}, `"mistral"`},
 		{"output bias of qwen2", "qwen2-bias", func(m *model.Model) { m.Config.OutputBias = true }, same, quantize.Options{}, "biases of q, k and v"},
-		{"type", "llama-gqa", nil, same, quantize.Options{Type: "Q4_K_M"}, `type: "Q4_K_M": want one of F32, F16, Q8_0, Q4_0 (did you mean Q4_0?)`},
+		{"type", "llama-gqa", nil, same, quantize.Options{Type: "Q4_K_M"}, `type: "Q4_K_M": want one of F32, F16, BF16, Q8_0, Q4_0 (did you mean Q4_0?)`},
 		{"too many tokens", "llama-gqa", nil, vocab(t, 308), quantize.Options{}, "vocabulary: 308 tokens, the model has embeddings for 307"},
 		{"no tokens", "llama-gqa", nil, v(func(v *tokenizer.GGUFVocab) { v.Tokens = nil }), quantize.Options{}, "no tokens"},
 		{"types", "llama-gqa", nil, v(func(v *tokenizer.GGUFVocab) { v.Types = v.Types[1:] }), quantize.Options{}, "299 token types for 300"},

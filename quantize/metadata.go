@@ -8,7 +8,7 @@ import (
 
 // fileTypes are llama.cpp's numbers of a file whose matrices are mostly of a
 // format (general.file_type).
-var fileTypes = map[compute.Format]uint32{compute.F32: 0, compute.F16: 1, compute.Q4_0: 2, compute.Q8_0: 7}
+var fileTypes = map[compute.Format]uint32{compute.F32: 0, compute.F16: 1, compute.Q4_0: 2, compute.Q8_0: 7, compute.BF16: 32}
 
 // quantizationVersion is of the block layouts, ggml's GGML_QNT_VERSION.
 const quantizationVersion = uint32(2)

@@ -10,7 +10,7 @@ import (
 
 // Options control WriteGGUF. The zero value is Q8_0.
 type Options struct {
-	// Type is the format of the matrices: F32, F16, Q8_0 or Q4_0, in upper or
+	// Type is the format of the matrices: F32, F16, BF16, Q8_0 or Q4_0, in upper or
 	// lower case; empty means Q8_0. Vectors are always F32.
 	Type string `yaml:"type"`
 	// Pure gives every matrix Type. Without it the matrix that makes the logits
@@ -37,7 +37,7 @@ type BaseModel struct {
 }
 
 // types are the formats that files are written in.
-var types = []compute.Format{compute.F32, compute.F16, compute.Q8_0, compute.Q4_0}
+var types = []compute.Format{compute.F32, compute.F16, compute.BF16, compute.Q8_0, compute.Q4_0}
 
 // WithDefaults returns o with its empty fields filled in and Type in upper case.
 func (o Options) WithDefaults() Options {

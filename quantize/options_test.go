@@ -17,10 +17,10 @@ func TestOptionsValidate(t *testing.T) {
 		{"zero", quantize.Options{}, nil},
 		{"lower case", quantize.Options{Type: "q4_0"}, nil},
 		{"base model", quantize.Options{BaseModel: quantize.BaseModel{Name: "b", Version: "1"}}, nil},
-		{"near Q4_0", quantize.Options{Type: "Q4_K_S"}, []string{`type: "Q4_K_S": want one of F32, F16, Q8_0, Q4_0 (did you mean Q4_0?)`}},
+		{"near Q4_0", quantize.Options{Type: "Q4_K_S"}, []string{`type: "Q4_K_S": want one of F32, F16, BF16, Q8_0, Q4_0 (did you mean Q4_0?)`}},
 		{"near Q8_0", quantize.Options{Type: "q8"}, []string{`"q8"`, "did you mean Q8_0?"}},
-		{"near F16", quantize.Options{Type: "bf16"}, []string{"did you mean F16?"}},
-		{"near none", quantize.Options{Type: "int"}, []string{`type: "int": want one of F32, F16, Q8_0, Q4_0`}},
+		{"near F16", quantize.Options{Type: "fp16"}, []string{"did you mean F16?"}},
+		{"near none", quantize.Options{Type: "int"}, []string{`type: "int": want one of F32, F16, BF16, Q8_0, Q4_0`}},
 		{"all faults", quantize.Options{Type: "x", BaseModel: quantize.BaseModel{RepoURL: "u"}}, []string{"type:", "base_model.name:"}},
 	}
 	for _, c := range cases {

@@ -85,5 +85,5 @@ func (t *plannedTensor) data() gguf.TensorData {
 }
 
 var ggufTypes = map[compute.Format]gguf.TensorType{
-	compute.F32: gguf.F32, compute.F16: gguf.F16, compute.Q8_0: gguf.Q8_0, compute.Q4_0: gguf.Q4_0,
+	compute.F32: gguf.F32, compute.F16: gguf.F16, compute.BF16: gguf.BF16, compute.Q8_0: gguf.Q8_0, compute.Q4_0: gguf.Q4_0,
 }

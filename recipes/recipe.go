@@ -26,9 +26,12 @@ type Recipe struct {
 	stages []namedStage
 }
 
-// Source says where a model lies that no stage makes.
+// Source says where a model lies that no stage makes: at a path or, downloaded
+// by retort model pull, in the cache of a hub.
 type Source struct {
-	Path string `yaml:"path"` // a Hugging Face directory, or a .gguf file
+	Path     string `yaml:"path"`     // a Hugging Face directory, or a .gguf file; where the cache has it, once a recipe with hub was read
+	Hub      string `yaml:"hub"`      // a model's name: org/name
+	Revision string `yaml:"revision"` // branch, tag or commit of hub; empty means main
 	// Chat says that its prompts are turns of a chat. Without it they are plain text.
 	Chat *chatOptions `yaml:"chat"`
 }
@@ -179,20 +182,7 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 	if h.Name == "" {
 		d.fault(orNode(child(root, "name"), root), "name", "want a name")
 	}
-	for name, m := range r.Models {
-		if m.Path == "" {
-			d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".path", "want a Hugging Face directory or a .gguf file"})
-		}
-		if m.Chat != nil {
-			err := m.Chat.validate()
-			if err == nil && isEncoder(m.Path) {
-				err = errors.New("an encoder reads texts as they are")
-			}
-			if err != nil {
-				d.faults = append(d.faults, Fault{d.file, d.lines["models."+name], "models." + name + ".chat", err.Error()})
-			}
-		}
-	}
+	d.sources(r)
 	if stages == nil {
 		d.fault(root, "stages", "want at least one stage")
 		return

@@ -104,7 +104,7 @@ func TestKilledRunsContinue(t *testing.T) {
 		out, err := program(t, ctx, dir, nil, "run", "tiny.yaml")
 		killed := ctx.Err() != nil
 		cancel()
-		verify(t, dir)
+		verifyStore(t, dir)
 		if err == nil {
 			t.Logf("finished after %d kills", kills)
 			break
@@ -116,8 +116,8 @@ func TestKilledRunsContinue(t *testing.T) {
 	sameContents(t, contents(t, dir), want)
 }
 
-// verify compares every artifact that is there with its manifest.
-func verify(t *testing.T, dir string) {
+// verifyStore compares every artifact that is there with its manifest.
+func verifyStore(t *testing.T, dir string) {
 	t.Helper()
 	store, err := pipeline.Open(filepath.Join(dir, ".retort"))
 	if err != nil {

@@ -43,8 +43,11 @@ var allowed = map[string][]string{
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
 	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/bytesize", "internal/memory", "internal/spelling"},
-	"recipes":              {"internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
-	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench", "internal/bytesize"},
+	"recipes":              {"internal/hub", "internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
+	"internal/hub":         {},
+	"internal/checkpoint":  {"quantize", "internal/chat", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/safetensors", "internal/gguf", "internal/atomicfile"},
+	"internal/verify":      {"datasets", "train", "internal/checkpoint", "internal/model", "internal/autodiff", "internal/compute", "internal/compute/cpu", "internal/safetensors"},
+	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench", "internal/bytesize", "internal/hub", "internal/checkpoint", "internal/verify", "internal/tokenizer", "internal/chat", "internal/chat/jinja"},
 }
 
 // owners lists which packages may import an outside module; those that are not

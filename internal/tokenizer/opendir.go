@@ -77,7 +77,7 @@ func findVocabulary(dirOrFile string) (string, opener, error) {
 		}
 		names = append(names, f.name)
 	}
-	return "", nil, fmt.Errorf("%s: there is none of %s", dirOrFile, strings.Join(names, ", "))
+	return "", nil, fmt.Errorf("%s: there is none of %s: %w", dirOrFile, strings.Join(names, ", "), fs.ErrNotExist)
 }
 
 // slowClass is the class without the Fast at its end.
