@@ -40,10 +40,10 @@ stages:
   said: {kind: answers, teacher: big, from: data.train, top_k: 4, max_tokens: 4}
   little: {kind: train, student: big, on: data.train, lora: {r: 4}, merge: true, batch: BATCH, steps: 1}
   nf4: {kind: train, student: little.merged, base: nf4, on: data.train, lora: {r: 4}, merge: true, batch: BATCH, steps: 1}
-  again: {kind: train, student: little, base: bf16, on: data.train, lora: {r: 4, targets: [q_proj]}, batch: BATCH, steps: 1}
+  again: {kind: train, student: little, base: bf16, on: data.train, lora: {r: 4, targets: [q_proj, embed_tokens], modules_to_save: [lm_head]}, loraplus_lr_ratio: 16, batch: BATCH, steps: 1}
   q8: {kind: quantize, model: little}
   q4: {kind: quantize, model: nf4.merged, type: Q4_0}
-  fromq8: {kind: train, student: q8, base: Q8_0, on: data.train, lora: {r: 4, targets: [down_proj]}, merge: true, batch: BATCH, steps: 1}
+  fromq8: {kind: train, student: q8, base: Q8_0, on: data.train, lora: {r: 4, dora: true, targets: [down_proj], rank_pattern: {layers.1.mlp.down_proj: 2}}, merge: true, batch: BATCH, steps: 1}
   report: {kind: eval, on: data.test, models: [big, little, nf4, q8, q4, fromq8, fromq8.merged], metrics: [accuracy, exact_match], max_new_tokens: 4}
 `
 

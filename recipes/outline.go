@@ -200,6 +200,12 @@ func (o *outlined) mergedBytes() int64 {
 			n += compute.F32.MatrixBytes(part.Weight.Out, part.Weight.In)
 		}
 	}
+	if w := o.model.Embed.Weight; o.model.Embed.LoRA != nil {
+		n += compute.F32.MatrixBytes(w.Out, w.In)
+	}
+	if w := o.model.Head.Weight; o.model.Head != o.model.Embed && o.model.Head.LoRA != nil {
+		n += compute.F32.MatrixBytes(w.Out, w.In)
+	}
 	return int64(n)
 }
 

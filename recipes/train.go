@@ -71,6 +71,9 @@ func (s *trainStage) check(c *checker) {
 	} else if s.Merge {
 		c.blame("merge", "there is nothing to merge without lora")
 	}
+	if s.LoRA == nil && s.LoRAPlusRatio != 0 {
+		c.blame("loraplus_lr_ratio", "it is of lora's updates: there are none")
+	}
 	s.checkBase(c)
 	s.checkSource(c, "on", s.On)
 	if s.Valid != "" {
@@ -229,7 +232,8 @@ func (s *trainStage) student(w *pipeline.Work, r *Recipe) (*loaded, error) {
 		l.model.Merge() // tuning goes on from the tuned student
 	}
 	if s.LoRA != nil {
-		err = errors.Join(l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates")), s.freeze(l.model))
+		// DoRA's magnitudes begin as the lengths of the rows that are trained over.
+		err = errors.Join(s.freeze(l.model), l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates")))
 	} else {
 		err = l.model.Unfreeze()
 	}

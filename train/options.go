@@ -19,12 +19,19 @@ type Options struct {
 	Beta2        float64 `yaml:"beta2"`         // AdamW's; 0 means 0.999
 	Epsilon      float64 `yaml:"epsilon"`       // AdamW's; 0 means 1e-8
 	WeightDecay  float64 `yaml:"weight_decay"`  // of matrices, not of gains and biases; 0 is none
-	ClipNorm     float64 `yaml:"clip_norm"`     // largest norm of a step's gradient; 0 means 1, negative is no clipping
-	Accumulate   int     `yaml:"accumulate"`    // batches to a step; 0 means 1
-	Dropout      float64 `yaml:"dropout"`       // of embeddings and of each branch, 0 to below 1
-	Seed         uint64  `yaml:"-"`             // of dropout, the recipe's; 0 is a seed like any other
-	ValidEvery   int     `yaml:"valid_every"`   // steps between validations; 0 means once an epoch
-	Keep         string  `yaml:"keep"`          // which weights the run ends with: last, or best on the validation data; empty means last
+	// LoRAPlusRatio is how many times the learning rate low-rank B matrices, gains
+	// and magnitudes have (LoRA+, Hayou et al. 2024, as PEFT's
+	// create_loraplus_optimizer does it); 0 means the same rate for all.
+	LoRAPlusRatio float64 `yaml:"loraplus_lr_ratio,omitempty" json:",omitempty"`
+	// LoRAPlusEmbedding is the peak rate of low-rank updates of an embedding
+	// with LoRAPlusRatio; 0 means 1e-6.
+	LoRAPlusEmbedding float64 `yaml:"loraplus_lr_embedding,omitempty" json:",omitempty"`
+	ClipNorm          float64 `yaml:"clip_norm"`   // largest norm of a step's gradient; 0 means 1, negative is no clipping
+	Accumulate        int     `yaml:"accumulate"`  // batches to a step; 0 means 1
+	Dropout           float64 `yaml:"dropout"`     // of embeddings and of each branch, 0 to below 1
+	Seed              uint64  `yaml:"-"`           // of dropout, the recipe's; 0 is a seed like any other
+	ValidEvery        int     `yaml:"valid_every"` // steps between validations; 0 means once an epoch
+	Keep              string  `yaml:"keep"`        // which weights the run ends with: last, or best on the validation data; empty means last
 	// CheckpointEvery is the steps between checkpoints; 0 means 100.
 	CheckpointEvery int `yaml:"checkpoint_every"`
 	// Memory is how much the whole process may take while it trains; 0 means
@@ -43,6 +50,9 @@ func (o Options) WithDefaults() Options {
 	setDefault(&o.Beta2, 0.999)
 	setDefault(&o.Epsilon, 1e-8)
 	setDefault(&o.ClipNorm, 1)
+	if o.LoRAPlusRatio != 0 {
+		setDefault(&o.LoRAPlusEmbedding, 1e-6)
+	}
 	setDefault(&o.Accumulate, 1)
 	setDefault(&o.Keep, "last")
 	setDefault(&o.CheckpointEvery, 100)
@@ -75,6 +85,11 @@ func (o Options) Validate() error {
 		errs = append(errs, errors.New("epochs and steps: want one of them"))
 	}
 	within("learning_rate", o.LearningRate, 0, 1)
+	within("loraplus_lr_ratio", o.LoRAPlusRatio, 0, 1e6)
+	within("loraplus_lr_embedding", o.LoRAPlusEmbedding, 0, 1)
+	if o.LoRAPlusEmbedding != 0 && o.LoRAPlusRatio == 0 {
+		errs = append(errs, errors.New("loraplus_lr_embedding: it needs loraplus_lr_ratio"))
+	}
 	within("warmup", o.Warmup, 0, 1)
 	within("min_rate", o.MinRate, 0, 1)
 	within("beta1", o.Beta1, 0, math.Nextafter(1, 0))

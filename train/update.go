@@ -41,7 +41,7 @@ func (s *state) update(scale float64) (norm, rate float64, err error) {
 			decay = 0
 		}
 		dev.AdamW(compute.Of(p.Value), compute.Of(p.Grad), compute.Of(s.moments[i].m), compute.Of(s.moments[i].v),
-			compute.AdamW{Rate: rate, Beta1: s.o.Beta1, Beta2: s.o.Beta2, Eps: s.o.Epsilon, Decay: decay,
+			compute.AdamW{Rate: rate * s.o.rateFactor(p), Beta1: s.o.Beta1, Beta2: s.o.Beta2, Eps: s.o.Epsilon, Decay: decay,
 				Step: s.step + 1, GradScale: float32(scale)})
 	}
 	return norm, rate, nil

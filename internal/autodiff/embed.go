@@ -1,6 +1,8 @@
 package autodiff
 
 import (
+	"errors"
+
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/gorgonia"
@@ -10,6 +12,47 @@ import (
 type Table struct {
 	Weight *compute.Weight
 	Param  *Param // shares Weight's array when it is trained, else nil
+	// LoRA is a low-rank update, or nil: of a head one like that of any matrix;
+	// of an embedding with A (r,V) and B (D,r), as PEFT's lora_embedding_A and
+	// lora_embedding_B, and without dropout or magnitude: W + scale·Aᵀ·Bᵀ.
+	LoRA *LoRA
+}
+
+// Lookup sets y (N,D) to the rows of t that ids name, an embedding's, zeros
+// for negative ones. temp gives scratch memory of a shape, free until the call ends.
+func (t *Table) Lookup(dev compute.Device, y compute.Mat, ids []int32, temp func(rows, cols int) compute.Mat) {
+	dev.Embed(y, t.Weight, ids, 1)
+	if u := t.LoRA; u != nil {
+		low := temp(len(ids), u.rank())
+		dev.GatherColumns(low, compute.Of(u.A.Value), ids)
+		dev.MatMul(y, low, u.B.weight(), u.Scale, true)
+	}
+}
+
+// backward adds the gradient dy of Lookup to those of t's parameters.
+func (t *Table) backward(g *Graph, dy compute.Mat) {
+	dev, ids := g.dev, g.in.Tokens
+	if t.Param != nil {
+		dev.EmbedGrad(compute.Of(t.Param.Grad), dy, ids, 1)
+	}
+	if u := t.LoRA; u != nil {
+		low, dlow := g.temp("low rank", dy.Rows, u.rank()), g.temp("gradient of low rank", dy.Rows, u.rank())
+		dev.GatherColumns(low, compute.Of(u.A.Value), ids)
+		dev.MatMulOuter(compute.Of(u.B.Grad), dy, low, u.Scale, true)
+		dev.MatMulGrad(dlow, dy, u.B.weight(), u.Scale, false)
+		dev.GatherColumnsGrad(compute.Of(u.A.Grad), dlow, ids, 1)
+	}
+}
+
+// checkUpdate compares the shapes of an embedding's update with its matrix.
+func (t *Table) checkUpdate() error {
+	if t.LoRA == nil {
+		return nil
+	}
+	if t.LoRA.Magnitude != nil {
+		return errors.New("a DoRA update of an embedding is not supported")
+	}
+	return t.LoRA.check(0, t.Weight.In, t.Weight.Out)
 }
 
 // Embed looks up the rows of t that Inputs.Tokens name.
@@ -17,17 +60,24 @@ func (g *Graph) Embed(t *Table) Value {
 	if g.err != nil {
 		return Value{}
 	}
-	trains := g.train && t.Param != nil
+	if err := t.checkUpdate(); err != nil {
+		return g.fail("embed: %w", err)
+	}
+	if t.LoRA != nil {
+		g.reserve("low rank", g.rows, t.LoRA.rank())
+		g.reserve("gradient of low rank", g.rows, t.LoRA.rank())
+	}
+	trains := g.train && (t.Param != nil || t.LoRA != nil)
 	g.vocabulary = min(g.vocabulary, t.Weight.Out)
 	y := g.array(t.Weight.In)
 	op := &operation{name: "embed", out: []*result{y}, wrt: []bool{trains}, run: func() error {
-		g.dev.Embed(y.mat(), t.Weight, g.in.Tokens, 1)
+		t.Lookup(g.dev, y.mat(), g.in.Tokens, func(rows, cols int) compute.Mat { return g.temp("low rank", rows, cols) })
 		return nil
 	}}
 	op.diff = func(_, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		dout := g.arrayOf(dy)
 		n, err := g.gradient(op, &operation{run: func() error {
-			g.dev.EmbedGrad(compute.Of(t.Param.Grad), dout.mat(), g.in.Tokens, 1)
+			t.backward(g, dout.mat())
 			return nil
 		}}, nil, dy)
 		return gorgonia.Nodes{n}, err

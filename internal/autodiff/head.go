@@ -21,8 +21,8 @@ type headOp struct {
 	table    *Table
 	x        *result
 	backward bool    // the gradient of something before the head is needed
-	trains   bool    // the table's is
 	dx       *result // of x, when backward
+	update   *Linear // of table, when it has a low-rank update
 }
 
 // Head ends the graph: the logits of the rows of x that Inputs.Rows names are
@@ -39,11 +39,15 @@ func (g *Graph) Head(x Value, t *Table) {
 		g.fail("head: input has %d columns, weight (%d, %d)", x.cols(), t.Weight.Out, t.Weight.In)
 		return
 	}
-	trains := g.train && t.Param != nil
-	op := &headOp{g: g, table: t, x: x.result, backward: g.train && (x.active || trains), trains: trains}
+	trains := g.train && (t.Param != nil || t.LoRA != nil)
+	op := &headOp{g: g, table: t, x: x.result, backward: g.train && (x.active || trains), update: t.updated()}
 	op.operation = &operation{name: "loss", scalar: true, wrt: []bool{x.active, trains}, run: op.forward}
 	chunk := min(g.rows, headRows)
 	g.reserve("logits", chunk, t.Weight.Out)
+	if err := op.reserveUpdate(chunk); err != nil {
+		g.fail("head: %w", err)
+		return
+	}
 	if op.backward {
 		op.dx = x.result.like(x.cols())
 		op.out = []*result{op.dx}
@@ -73,7 +77,7 @@ func (op *headOp) forward() error {
 		to := min(from+headRows, len(in.Rows))
 		xs := op.rows(from, to)
 		logits := g.temp("logits", to-from, op.table.Weight.Out)
-		dev.MatMul(logits, xs, op.table.Weight, 1, false)
+		op.multiply(logits, xs, from)
 		sum, err := in.Loss(dev, logits, from, to)
 		if err != nil {
 			return err
@@ -82,11 +86,11 @@ func (op *headOp) forward() error {
 			return fmt.Errorf("loss of supervised rows %d to %d is %v: %w", from, to-1, sum, ErrNotFinite)
 		}
 		g.lossSum += sum
-		if op.trains {
+		if g.train && op.table.Param != nil {
 			dev.MatMulOuter(compute.Of(op.table.Param.Grad), logits, xs, 1, true)
 		}
 		if op.backward {
-			op.gradient(logits, from, to)
+			op.gradient(logits, xs, from, to)
 		}
 	}
 	*g.lossValue = gorgonia.F32(g.lossSum)
@@ -105,13 +109,13 @@ func (op *headOp) rows(from, to int) compute.Mat {
 }
 
 // gradient sets those rows of dx from the gradient of their logits.
-func (op *headOp) gradient(dlogits compute.Mat, from, to int) {
+func (op *headOp) gradient(dlogits, xs compute.Mat, from, to int) {
 	g, dx := op.g, op.dx.mat()
 	if op.x.supervised {
-		g.dev.MatMulGrad(dx.RowRange(from, to), dlogits, op.table.Weight, 1, false)
+		op.multiplyGrad(dx.RowRange(from, to), dlogits, xs, from)
 		return
 	}
 	dxs := g.temp("head gradient", to-from, dx.Cols)
-	g.dev.MatMulGrad(dxs, dlogits, op.table.Weight, 1, false)
+	op.multiplyGrad(dxs, dlogits, xs, from)
 	g.dev.Scatter(dx, dxs, g.in.Rows[from:to])
 }

@@ -14,7 +14,7 @@ import (
 //	y = x·Wᵀ + bias + scale·(dropout(x)·Aᵀ)·Bᵀ
 //
 // where the last term is a part's low-rank update, if it has one (LoRA, Hu et
-// al. 2021, as PEFT computes it).
+// al. 2021, as PEFT computes it). With a magnitude it is a DoRA update, see LoRA.
 type Linear struct {
 	Parts []*Part
 }
@@ -28,13 +28,6 @@ type Part struct {
 	// The parameters that share Weight's and Bias's arrays when they are
 	// trained; nil when frozen.
 	WeightParam, BiasParam *Param
-}
-
-// LoRA is a low-rank update of a matrix: scale·B·A.
-type LoRA struct {
-	A, B    *Param // (r,in), (out,r)
-	Scale   float32
-	Dropout float32 // of the update's input, in training; 0 is none
 }
 
 // Out is the sum of the parts' outputs.
@@ -63,12 +56,8 @@ func (l *Linear) check(cols int) error {
 		if u == nil {
 			continue
 		}
-		a, b := u.A.Value.Shape(), u.B.Value.Shape()
-		if len(a) != 2 || !a.Eq(tensor.Shape{a[0], in}) || !b.Eq(tensor.Shape{out, a[0]}) {
-			return fmt.Errorf("weight of part %d (%d, %d), low-rank A %v and B %v", i, out, in, a, b)
-		}
-		if !(u.Dropout >= 0 && u.Dropout < 1) {
-			return fmt.Errorf("dropout of part %d: probability %v: want 0 to below 1", i, u.Dropout)
+		if err := u.check(i, out, in); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -89,7 +78,7 @@ func (l *Linear) rank() int {
 	n := 0
 	for _, p := range l.Parts {
 		if p.LoRA != nil {
-			n += p.LoRA.A.Value.Shape()[0]
+			n += p.LoRA.rank()
 		}
 	}
 	return n
@@ -102,11 +91,21 @@ func (l *Linear) each(f func(i int, p *Part, out, low columns)) {
 	for i, p := range l.Parts {
 		r := 0
 		if p.LoRA != nil {
-			r = p.LoRA.A.Value.Shape()[0]
+			r = p.LoRA.rank()
 		}
 		f(i, p, columns{out, out + p.Weight.Out}, columns{low, low + r})
 		out, low = out+p.Weight.Out, low+r
 	}
+}
+
+// dora tells whether any part's update has a magnitude.
+func (l *Linear) dora() bool {
+	for _, p := range l.Parts {
+		if p.LoRA != nil && p.LoRA.Magnitude != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // columns is a range of columns of an array.
@@ -192,7 +191,22 @@ func (l *Linear) Forward(dev compute.Device, s *Sums, y, x compute.Mat, generate
 		}
 		l.multiplyVectors(dev, y, x, low)
 	}
+	l.scaleRows(dev, y)
 	l.addBias(dev, y)
+}
+
+// scaleRows multiplies what parts with a DoRA update computed by its row scales.
+func (l *Linear) scaleRows(dev compute.Device, y compute.Mat) {
+	l.each(func(_ int, p *Part, out, _ columns) {
+		u := p.LoRA
+		if u == nil || u.Magnitude == nil {
+			return
+		}
+		if u.dora == nil || u.dora.weight != p.Weight {
+			u.Refresh(dev, p.Weight)
+		}
+		dev.MulRow(out.of(y), out.of(y), compute.Of(u.dora.gain))
+	})
 }
 
 // multiplyVectors sets y to all products with x, by MatVec. low (N,rank) is scratch.

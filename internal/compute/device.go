@@ -83,6 +83,14 @@ type Device interface {
 	AddRow(y, row Mat)
 	// SumRows adds the sum of the rows of x (N,C) to y (1,C).
 	SumRows(y, x Mat)
+	// MulRow sets y (N,C) to x with every row multiplied by row (1,C); y may be x.
+	MulRow(y, x, row Mat)
+	// SumProducts adds to y (1,C) the sum over the rows of a·b, both (N,C), element by element.
+	SumProducts(y, a, b Mat)
+	// GatherColumns sets row i of y (N,R) to column ids[i] of w (R,V); a negative id gives zeros.
+	GatherColumns(y, w Mat, ids []int32)
+	// GatherColumnsGrad adds row i of dy (N,R), times scale, to column ids[i] of dw (R,V).
+	GatherColumnsGrad(dw, dy Mat, ids []int32, scale float32)
 	// Scale multiplies x by s.
 	Scale(x Mat, s float32)
 	// Clear sets x to zeros, whatever it was.

@@ -1,14 +1,12 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,43 +15,8 @@ import (
 	"github.com/retort-ml/retort/internal/safetensors"
 )
 
-// adapterConfig is adapter_config.json as far as it changes the mathematics;
-// the order of fields is the file's, alphabetical as PEFT writes it.
-type adapterConfig struct {
-	AlphaPattern  map[string]float64 `json:"alpha_pattern"`
-	BaseModel     string             `json:"base_model_name_or_path"`
-	Bias          string             `json:"bias"`
-	Exclude       json.RawMessage    `json:"exclude_modules,omitempty"`
-	FanInFanOut   bool               `json:"fan_in_fan_out"`
-	InferenceMode bool               `json:"inference_mode"`
-	InitWeights   any                `json:"init_lora_weights"`
-	Alpha         float64            `json:"lora_alpha"`
-	Dropout       float64            `json:"lora_dropout"`
-	ModulesToSave []string           `json:"modules_to_save"`
-	PeftType      string             `json:"peft_type"`
-	R             int                `json:"r"`
-	RankPattern   map[string]int     `json:"rank_pattern"`
-	Targets       json.RawMessage    `json:"target_modules"`
-	TaskType      string             `json:"task_type"`
-	UseDora       bool               `json:"use_dora"`
-	UseRslora     bool               `json:"use_rslora"`
-}
-
-// refusedFields change the mathematics in ways not implemented, unless they are
-// null, false or empty.
-var refusedFields = []string{
-	"alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication", "layers_to_transform",
-	"lora_bias", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora",
-	"use_qalora", "velora_config",
-}
-
-const (
-	adapterConfigFile  = "adapter_config.json"
-	adapterWeightsFile = "adapter_model.safetensors"
-)
-
-// SaveAdapter writes the low-rank updates as a PEFT adapter directory, with
-// base as base_model_name_or_path.
+// SaveAdapter writes the low-rank updates, and what was trained whole beside
+// them, as a PEFT adapter directory, with base as base_model_name_or_path.
 func (m *Model) SaveAdapter(dir, base string) error {
 	if m.LoRA == nil {
 		return fmt.Errorf("save adapter %s: the model has no low-rank updates", dir)
@@ -61,48 +24,44 @@ func (m *Model) SaveAdapter(dir, base string) error {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	tensors := make([]safetensors.Tensor, len(m.params))
-	for i, p := range m.params {
-		tensors[i] = m.arrayTensor(p.Name, p.Value)
+	var tensors []safetensors.Tensor
+	for _, p := range m.params {
+		tensors = append(tensors, m.arrayTensor(storedName(p.Name), p.Value))
+	}
+	for _, name := range m.storedTables() {
+		tensors = append(tensors, m.matrixTensor(baseLayerName(name), m.tableOf(name).Weight))
 	}
 	if err := safetensors.WriteFile(filepath.Join(dir, adapterWeightsFile), tensors, map[string]string{"format": "pt"}); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	targets := slices.Clone(m.LoRA.Targets)
-	slices.Sort(targets)
-	raw, err := json.Marshal(targets)
+	data, err := json.MarshalIndent(newAdapterConfig(m.LoRA, base), "", "  ")
 	if err != nil {
 		return err
 	}
-	ranks, alphas := m.patterns()
-	data, err := json.MarshalIndent(adapterConfig{
-		AlphaPattern: alphas, RankPattern: ranks, BaseModel: base, Bias: "none",
-		InferenceMode: true, InitWeights: true, Alpha: m.LoRA.Alpha, Dropout: m.LoRA.Dropout, PeftType: "LORA",
-		R: m.LoRA.R, Targets: raw, TaskType: "CAUSAL_LM", UseRslora: m.LoRA.RSLoRA,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	return atomicfile.WriteBytes(filepath.Join(dir, adapterConfigFile), append(data, '\n'))
+	return atomicfile.WriteBytes(filepath.Join(dir, adapterConfigFile), data)
 }
 
-// patterns are the ranks and alphas of the modules that differ from m.LoRA's.
-func (m *Model) patterns() (ranks map[string]int, alphas map[string]float64) {
-	ranks, alphas = map[string]int{}, map[string]float64{}
-	for name, size := range m.sizes {
-		if size.r != m.LoRA.R {
-			ranks[name] = size.r
-		}
-		if size.alpha != m.LoRA.Alpha {
-			alphas[name] = size.alpha
+// storedTables are the tables whose own matrix PEFT stores beside the updates:
+// those with an update, where a target's name is one of a table.
+func (m *Model) storedTables() []string {
+	if !slices.Contains(m.LoRA.Targets, "embed_tokens") && !slices.Contains(m.LoRA.Targets, headName) {
+		return nil
+	}
+	var names []string
+	for _, name := range []string{embedName, headName} {
+		if m.tableOf(name).LoRA != nil && m.sizes[name].r > 0 {
+			names = append(names, name)
 		}
 	}
-	return ranks, alphas
+	return names
 }
 
-// LoadAdapter gives m the low-rank updates of a PEFT adapter directory. What
-// the adapter asks for and this package does not do is an error naming it. After
-// an error the model is as before.
+// baseLayerName is PEFT's name of the matrix of a table that has an update.
+func baseLayerName(table string) string { return paramPrefix + table + ".base_layer.weight" }
+
+// LoadAdapter gives m the low-rank updates of a PEFT adapter directory, and
+// what that has of whole modules. What the adapter asks for and this package
+// does not do is an error naming it. After an error the model is as before.
 func (m *Model) LoadAdapter(dir string) error {
 	if err := m.loadAdapter(dir); err != nil {
 		return fmt.Errorf("read adapter %s: %w", dir, err)
@@ -115,7 +74,16 @@ func (m *Model) loadAdapter(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	targets, names, err := m.adapterTargets(c)
+	o := c.options()
+	targets, err := m.targets(&o, false)
+	if err != nil {
+		return err
+	}
+	sizes, err := sizesOf(&o, c.RankPattern, c.AlphaPattern, targets)
+	if err != nil {
+		return err
+	}
+	saved, err := m.savedModules(o.ModulesToSave, false)
 	if err != nil {
 		return err
 	}
@@ -124,15 +92,16 @@ func (m *Model) loadAdapter(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	sizes, err := c.sizes(targets)
-	if err != nil {
+	if err := m.checkRanks(f, targets, sizes); err != nil {
 		return err
 	}
-	if err := checkAdapterTensors(f, targets, sizes); err != nil {
+	if o.TargetPattern == "" {
+		o.Targets = m.withoutAllLinear(o.Targets)
+	}
+	if err := o.spellPatterns(targets, sizes); err != nil {
 		return err
 	}
-	o := LoRA{R: c.R, Alpha: c.Alpha, Dropout: c.Dropout, Targets: names, RSLoRA: c.UseRslora}
-	if err := m.addUpdates(o, targets, sizes); err != nil {
+	if err := m.addUpdates(o, targets, sizes, saved); err != nil {
 		return err
 	}
 	if err := m.readUpdates(f); err != nil {
@@ -142,11 +111,55 @@ func (m *Model) loadAdapter(dir string) (err error) {
 	return nil
 }
 
-// readUpdates sets the low-rank matrices to the tensors of their names.
+// checkRanks compares the ranks with the file's before memory is asked for.
+func (m *Model) checkRanks(f *safetensors.File, targets []target, sizes map[string]updateSize) error {
+	for _, t := range targets {
+		name, in := paramPrefix+t.name+".lora_A.weight", m.weightOf(t).In
+		if t.embedding() {
+			in = m.weightOf(t).Out
+			name = paramPrefix + t.name + ".lora_embedding_A"
+		}
+		info, ok := f.Info(name)
+		if !ok {
+			return fmt.Errorf("tensor %s is missing", name)
+		}
+		if want := []int{sizes[t.name].r, in}; !equalShape(info.Shape, want) {
+			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, want)
+		}
+	}
+	return nil
+}
+
+// spellPatterns names each module that differs in o's patterns by its path,
+// where these in alphabetical order would not give what the file's order gave.
+func (o *LoRA) spellPatterns(targets []target, sizes map[string]updateSize) error {
+	again, err := sizesOf(o, sorted(o.RankPattern), sorted(o.AlphaPattern), targets)
+	if err != nil || maps.Equal(again, sizes) {
+		return err
+	}
+	o.RankPattern, o.AlphaPattern = map[string]int{}, map[string]float64{}
+	for name, size := range sizes {
+		if size.r != o.R {
+			o.RankPattern[name] = size.r
+		}
+		if size.alpha != o.Alpha {
+			o.AlphaPattern[name] = size.alpha
+		}
+	}
+	return nil
+}
+
+// readUpdates sets all parameters to the tensors of their names, and the base's
+// tables to those that are stored beside their updates.
 func (m *Model) readUpdates(f *safetensors.File) error {
+	known := map[string]bool{}
 	for _, p := range m.params {
-		shape := p.Value.Shape()
-		w, err := readWeight(f, p.Name, shape[0], shape[1])
+		name, shape := storedName(p.Name), p.Value.Shape()
+		known[name] = true
+		if info, ok := f.Info(name); ok && !equalShape(info.Shape, shape) {
+			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, []int(shape))
+		}
+		w, err := readWeight(f, name, shape...)
 		if err != nil {
 			return err
 		}
@@ -155,172 +168,51 @@ func (m *Model) readUpdates(f *safetensors.File) error {
 			w.Row(values[i*w.In:(i+1)*w.In], i)
 		}
 	}
-	return nil
-}
-
-func readAdapterConfig(path string) (*adapterConfig, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	c := adapterConfig{R: 8, Alpha: 8, Bias: "none"}
-	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(data, &fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
-	}
-	if err := c.refuse(fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
-	}
-	return &c, nil
-}
-
-// refuse names what the adapter asks for and this package does not do.
-func (c *adapterConfig) refuse(fields map[string]json.RawMessage) error {
-	var errs []error
-	no := func(bad bool, format string, args ...any) {
-		if bad {
-			errs = append(errs, fmt.Errorf(format, args...))
-		}
-	}
-	no(c.PeftType != "LORA", "peft_type %q: supported is LORA", c.PeftType)
-	no(c.Bias != "none" && c.Bias != "", "bias %q is not supported", c.Bias)
-	no(c.FanInFanOut, "fan_in_fan_out is not supported")
-	no(c.UseDora, "use_dora is not supported")
-	no(len(c.ModulesToSave) > 0, "modules_to_save %v is not supported", c.ModulesToSave)
-	for _, name := range refusedFields {
-		no(!absent(fields[name]), "%s is not supported", name)
-	}
-	if init, ok := c.InitWeights.(string); ok {
-		// These start from a base whose weights were changed; gaussian, orthogonal and eva do not.
-		for _, kind := range []string{"pissa", "olora", "loftq", "corda", "lora_ga"} {
-			no(strings.HasPrefix(init, kind), "init_lora_weights %q needs the base that its initialization changed", init)
-		}
-	}
-	no(c.R < 1, "r is %d", c.R)
-	no(!(c.Dropout >= 0 && c.Dropout < 1), "lora_dropout is %v: want 0 to below 1", c.Dropout)
-	return errors.Join(errs...)
-}
-
-// adapterTargets are the modules that the adapter changes, and their names for
-// SaveAdapter. As in PEFT, a name that fits nothing is no fault as long as
-// another fits; the adapter's tensors then show whether a target is missing.
-func (m *Model) adapterTargets(c *adapterConfig) (list []module, names []string, err error) {
-	chosen, err := moduleSelector("target_modules", c.Targets)
-	if err != nil {
-		return nil, nil, err
-	}
-	excluded := func(string) bool { return false }
-	if !absent(c.Exclude) {
-		if excluded, err = moduleSelector("exclude_modules", c.Exclude); err != nil {
-			return nil, nil, err
-		}
-	}
-	for _, mod := range m.modules() {
-		if chosen(mod.name) && !excluded(mod.name) {
-			list, names = append(list, mod), append(names, mod.name)
-		}
-	}
-	if len(list) == 0 {
-		return nil, nil, fmt.Errorf("target_modules %s: no such linear layer in a %s model", c.Targets, m.Config.ModelType)
-	}
-	var short []string
-	if json.Unmarshal(c.Targets, &short) == nil && absent(c.Exclude) {
-		names = short
-	}
-	return list, names, nil
-}
-
-// moduleSelector tells which modules a field of an adapter names: by a list of
-// paths or ends of them, by a pattern for the whole path, or by "all-linear".
-func moduleSelector(field string, raw json.RawMessage) (func(name string) bool, error) {
-	var names []string
-	if json.Unmarshal(raw, &names) == nil && len(names) > 0 {
-		return func(name string) bool {
-			return slices.ContainsFunc(names, func(end string) bool { return isTarget(name, end) })
-		}, nil
-	}
-	var pattern string
-	if err := json.Unmarshal(raw, &pattern); err != nil || pattern == "" {
-		return nil, fmt.Errorf("%s %s: want a list of names or a pattern", field, bytes.TrimSpace(raw))
-	}
-	if pattern == "all-linear" {
-		return func(string) bool { return true }, nil
-	}
-	re, err := regexp.Compile("^(?:" + pattern + ")$")
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", field, err)
-	}
-	return re.MatchString, nil
-}
-
-// sizes applies rank_pattern and alpha_pattern, as PEFT's get_pattern_key does:
-// a key matches the end of a module's path.
-func (c *adapterConfig) sizes(targets []module) (map[string]updateSize, error) {
-	sizes := map[string]updateSize{}
-	for _, mod := range targets {
-		s := updateSize{c.R, c.Alpha}
-		if key, err := patternKey(c.RankPattern, mod.name); err != nil {
-			return nil, fmt.Errorf("rank_pattern: %w", err)
-		} else if key != "" {
-			s.r = c.RankPattern[key]
-		}
-		if key, err := patternKey(c.AlphaPattern, mod.name); err != nil {
-			return nil, fmt.Errorf("alpha_pattern: %w", err)
-		} else if key != "" {
-			s.alpha = c.AlphaPattern[key]
-		}
-		if s.r < 1 {
-			return nil, fmt.Errorf("rank of %s is %d", mod.name, s.r)
-		}
-		sizes[mod.name] = s
-	}
-	return sizes, nil
-}
-
-// patternKey is the key of patterns that matches name, "" if none does. PEFT
-// takes the file's first of several; two that disagree are refused here.
-func patternKey[T comparable](patterns map[string]T, name string) (string, error) {
-	found := ""
-	for _, k := range slices.Sorted(maps.Keys(patterns)) {
-		re, err := regexp.Compile(`^(?:.*\.)?(?:` + k + `)$`)
-		if err != nil {
-			return "", err
-		}
-		if !re.MatchString(name) {
-			continue
-		}
-		if found != "" && patterns[k] != patterns[found] {
-			return "", fmt.Errorf("%q and %q both match %s", found, k, name)
-		}
-		found = k
-	}
-	return found, nil
-}
-
-// checkAdapterTensors compares the file's tensors with what the targets need.
-func checkAdapterTensors(f *safetensors.File, targets []module, sizes map[string]updateSize) error {
-	want := map[string][]int{}
-	for _, mod := range targets {
-		r := sizes[mod.name].r
-		want[loraName(mod.name, "A")] = []int{r, mod.part.Weight.In}
-		want[loraName(mod.name, "B")] = []int{mod.part.Weight.Out, r}
+	if err := m.readTables(f, known); err != nil {
+		return err
 	}
 	for _, name := range f.Names() {
-		if want[name] == nil {
+		if !known[name] {
 			return fmt.Errorf("tensor %s belongs to no target of the adapter", name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(want)) {
-		info, ok := f.Info(name)
-		if !ok {
-			return fmt.Errorf("tensor %s is missing", name)
-		}
-		if !equalShape(info.Shape, want[name]) {
-			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, want[name])
+	return nil
+}
+
+// readTables takes the tables that PEFT stores with an adapter in place of the
+// base's: with an update of the table, or because tokens were added. Those of
+// another size than the base's are refused.
+func (m *Model) readTables(f *safetensors.File, known map[string]bool) error {
+	for _, table := range []string{embedName, headName} {
+		for _, name := range []string{baseLayerName(table), paramPrefix + table + ".weight"} {
+			info, ok := f.Info(name)
+			if !ok || known[name] || strings.Contains(name, ".base_layer.") && m.tableOf(table).LoRA == nil {
+				continue
+			}
+			t := m.tableOf(table)
+			if want := []int{t.Weight.Out, t.Weight.In}; !equalShape(info.Shape, want) {
+				return fmt.Errorf("tensor %s has shape %v, the model's %v: adapters that resize the vocabulary are not supported", name, info.Shape, want)
+			}
+			w, err := readWeight(f, name, t.Weight.Out, t.Weight.In)
+			if err != nil {
+				return err
+			}
+			m.replaceTable(t.Weight, compute.SharedF32(m.expand(w)))
+			known[name] = true
 		}
 	}
 	return nil
+}
+
+// replaceTable puts new in the place of a table's matrix, in both where they
+// are tied.
+func (m *Model) replaceTable(old, replacement *compute.Weight) {
+	embed, head, embedding, last := m.Embed, m.Head, m.Embed.Weight, m.Head.Weight
+	m.restore = append(m.restore, func() { embed.Weight, head.Weight = embedding, last })
+	if embedding == old {
+		m.Embed.Weight = replacement
+	}
+	if last == old {
+		m.Head.Weight = replacement
+	}
 }

@@ -21,7 +21,7 @@ const (
 
 // What PEFT makes of rsLoRA, and of rank and alpha patterns with an excluded module.
 func TestGoldenAdapterVariants(t *testing.T) {
-	for _, name := range []string{"rslora", "patterns"} {
+	for _, name := range []string{"rslora", "patterns", "dora"} {
 		t.Run(name, func(t *testing.T) {
 			dir := shared(t, "golden", "peft", name)
 			base, err := os.ReadFile(filepath.Join(dir, "base"))
@@ -131,10 +131,10 @@ func TestSaveAdapterKeepsPatterns(t *testing.T) {
 	if err := json.Unmarshal(data, &got); err != nil {
 		t.Fatal(err)
 	}
-	if len(got.Rank) != 4 || got.Rank["model.layers.1.mlp.up_proj"] != 7 || got.Rank["model.layers.2.self_attn.v_proj"] != 2 {
+	if len(got.Rank) != 2 || got.Rank["layers.1.mlp.up_proj"] != 7 || got.Rank["v_proj"] != 2 {
 		t.Errorf("rank_pattern %v", got.Rank)
 	}
-	if len(got.Alpha) != 3 || got.Alpha["model.layers.1.mlp.up_proj"] != 3 {
+	if len(got.Alpha) != 1 || got.Alpha["up_proj"] != 3 {
 		t.Errorf("alpha_pattern %v", got.Alpha)
 	}
 	if got.R != 4 || got.Dropout != 0.25 || got.Base != "some/base" || got.Dora == nil || *got.Dora ||
@@ -197,23 +197,25 @@ func TestLoadAdapterRefuses(t *testing.T) {
 		{"no kind", config(fields{"peft_type": nil}), []string{`peft_type ""`}},
 		{"bias", config(fields{"bias": "lora_only"}), []string{`bias "lora_only"`}},
 		{"fan_in_fan_out", config(fields{"fan_in_fan_out": true}), []string{"fan_in_fan_out"}},
-		{"dora", config(fields{"use_dora": true}), []string{"use_dora"}},
+		{"dora without magnitudes", config(fields{"use_dora": true}), []string{"q_proj.lora_magnitude_vector is missing"}},
 		{"lora_bias", config(fields{"lora_bias": true}), []string{"lora_bias"}},
 		{"qalora", config(fields{"use_qalora": true}), []string{"use_qalora"}},
-		{"modules_to_save", config(fields{"modules_to_save": []string{"lm_head"}}), []string{"modules_to_save [lm_head]"}},
-		{"layers_to_transform", config(fields{"layers_to_transform": []int{0}}), []string{"layers_to_transform"}},
-		{"one layer to transform", config(fields{"layers_to_transform": 0}), []string{"layers_to_transform"}},
+		{"nothing saved", config(fields{"modules_to_save": []string{"lm_head"}}), []string{"base_model.model.lm_head.weight is missing"}},
+		{"fewer layers", config(fields{"layers_to_transform": []int{0, 2}}), []string{"layers.1.mlp.down_proj.lora_A.weight belongs to no target"}},
+		{"one layer", config(fields{"layers_to_transform": 0}), []string{"layers.1.mlp.down_proj.lora_A.weight belongs to no target"}},
+		{"layers of a pattern", config(fields{"layers_to_transform": 0, "target_modules": ".*_proj"}), []string{"layers_to_transform: it works with names"}},
+		{"pattern of no layers", config(fields{"layers_pattern": "layers"}), []string{"layers_pattern: it needs layers_to_transform"}},
 		{"trainable tokens", config(fields{"trainable_token_indices": []int{3}}), []string{"trainable_token_indices"}},
 		{"target_parameters", config(fields{"target_parameters": []string{"x"}}), []string{"target_parameters"}},
 		{"layer_replication", config(fields{"layer_replication": [][]int{{0, 4}}}), []string{"layer_replication"}},
 		{"activated", config(fields{"alora_invocation_tokens": []int{1}}), []string{"alora_invocation_tokens"}},
 		{"changed base", config(fields{"init_lora_weights": "pissa_niter_4"}), []string{"pissa_niter_4"}},
-		{"several", config(fields{"use_dora": true, "bias": "all"}), []string{"use_dora", `bias "all"`}},
+		{"several", config(fields{"lora_bias": true, "bias": "all"}), []string{"lora_bias is", `bias "all"`}},
 		{"rank", config(fields{"r": 0}), []string{"r is 0"}},
-		{"another rank", config(fields{"r": 5}), []string{"lora_A.weight", "shape [4 176], want [5 176]"}},
-		{"huge rank", config(fields{"r": 1 << 60}), []string{"shape [4 176]"}},
+		{"another rank", config(fields{"r": 5}), []string{"lora_A.weight", "shape [4 64], want [5 64]"}},
+		{"huge rank", config(fields{"r": 1 << 60}), []string{"shape [4 64]"}},
 		{"rank in a pattern", config(fields{"rank_pattern": fields{"up_proj": -1}}), []string{"up_proj is -1"}},
-		{"patterns that disagree", config(fields{"rank_pattern": fields{"up_proj": 4, "mlp.up_proj": 5}}), []string{"both match"}},
+		{"the first of two patterns", config(fields{"rank_pattern": fields{"up_proj": 4, "mlp.up_proj": 5}}), []string{"up_proj.lora_A.weight has shape [4 64], want [5 64]"}},
 		{"pattern that is none", config(fields{"alpha_pattern": fields{"(": 4}}), []string{"alpha_pattern"}},
 		{"dropout", config(fields{"lora_dropout": 1.5}), []string{"lora_dropout is 1.5"}},
 		{"no targets", config(fields{"target_modules": null}), []string{"target_modules"}},

@@ -86,7 +86,12 @@ func (s *stepSize) Begin() {}
 func (s *stepSize) End() {}
 
 // Embed is an array of the embedding's width.
-func (s *stepSize) Embed(t *autodiff.Table) int { return s.next(t.Weight.In) }
+func (s *stepSize) Embed(t *autodiff.Table) int {
+	if t.LoRA != nil {
+		s.lowRank = max(s.lowRank, t.LoRA.A.Value.Shape()[0])
+	}
+	return s.next(t.Weight.In)
+}
 
 // RMSNorm is an array of x's width.
 func (s *stepSize) RMSNorm(x int, _ *autodiff.Gain, _ float32) int { return s.next(x) }

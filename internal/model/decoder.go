@@ -19,6 +19,11 @@ type Decoder struct {
 
 // NewDecoder makes a Decoder of m, whose weights must not change while it is used.
 func NewDecoder(m *Model) *Decoder {
+	for _, t := range m.allTargets() {
+		if u := *m.slot(t); u != nil {
+			u.Refresh(m.dev, m.weightOf(t))
+		}
+	}
 	return &Decoder{m: m, eager: newEager(m.dev), memory: cacheMemory{dev: m.dev, layers: len(m.Layers),
 		width: m.Config.NumKeyValueHeads * m.Config.HeadDim}}
 }
@@ -86,7 +91,7 @@ func (d *Decoder) checkTokens(tokens []int32, length int) error {
 // are valid until the next call.
 func (d *Decoder) Logits(h compute.Mat, rows []int32) compute.Mat {
 	x, y := d.headArrays(h, rows)
-	d.m.dev.MatMul(y, x, d.m.Head.Weight, 1, false)
+	d.m.Head.Logits(d.m.dev, &d.eager.sums, y, x, x.Rows, d.eager.lowRank)
 	return y
 }
 
@@ -94,7 +99,7 @@ func (d *Decoder) Logits(h compute.Mat, rows []int32) compute.Mat {
 // generating, one row of each sequence.
 func (d *Decoder) nextLogits(h compute.Mat, rows []int32) compute.Mat {
 	x, y := d.headArrays(h, rows)
-	d.m.dev.MatVec(y, x, d.m.Head.Weight, 1, false)
+	d.m.Head.Logits(d.m.dev, &d.eager.sums, y, x, 0, d.eager.lowRank)
 	return y
 }
 

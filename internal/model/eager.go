@@ -95,7 +95,7 @@ func (e *eager) End() {}
 // Embed looks up the step's tokens.
 func (e *eager) Embed(t *autodiff.Table) compute.Mat {
 	y := e.next(t.Weight.In)
-	e.dev.Embed(y, t.Weight, e.tokens, 1)
+	t.Lookup(e.dev, y, e.tokens, e.lowRank)
 	return y
 }
 
@@ -109,10 +109,13 @@ func (e *eager) RMSNorm(x compute.Mat, gain *autodiff.Gain, eps float32) compute
 // Linear applies l to x.
 func (e *eager) Linear(x compute.Mat, l *autodiff.Linear) compute.Mat {
 	y := e.next(l.Out())
-	l.Forward(e.dev, &e.sums, y, x, e.generated, func(rows, cols int) compute.Mat {
-		return e.array(slot{name: "low rank"}, rows, cols)
-	})
+	l.Forward(e.dev, &e.sums, y, x, e.generated, e.lowRank)
 	return y
+}
+
+// lowRank is the array for the inner values of low-rank updates.
+func (e *eager) lowRank(rows, cols int) compute.Mat {
+	return e.array(slot{name: "low rank"}, rows, cols)
 }
 
 // Attention appends keys and values to the caches of this layer, and attends

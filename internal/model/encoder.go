@@ -30,8 +30,6 @@ type Classifier struct {
 	linears   []module      // by Hugging Face path
 	params    []*autodiff.Param
 	trainable int
-	sizes     map[string]updateSize // of the low-rank updates, by module
-	saved     []string              // modules that an adapter holds whole
 	close     func() error
 }
 

@@ -1,13 +1,13 @@
 package model
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/compute"
@@ -33,43 +33,28 @@ func (c *Classifier) SaveAdapter(dir, base string) error {
 	if err := safetensors.WriteFile(filepath.Join(dir, adapterWeightsFile), tensors, map[string]string{"format": "pt"}); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	data, err := json.MarshalIndent(c.adapterFields(base), "", "  ")
+	config := newAdapterConfig(c.LoRA, base)
+	config.TaskType = "SEQ_CLS"
+	if slices.ContainsFunc(c.LoRA.Targets, func(name string) bool { return strings.EqualFold(name, allLinear) }) {
+		config.Targets.names = c.updated() // PEFT writes what it came to
+	}
+	data, err := json.MarshalIndent(config, "", "  ")
 	if err != nil {
 		return fmt.Errorf("save adapter: %w", err)
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, adapterConfigFile), append(data, '\n'))
+	return atomicfile.WriteBytes(filepath.Join(dir, adapterConfigFile), data)
 }
 
-// adapterFields are adapter_config.json, every field that PEFT 0.16 writes.
-func (c *Classifier) adapterFields(base string) map[string]any {
-	targets := slices.Clone(c.LoRA.Targets)
-	if slices.Contains(targets, "all-linear") {
-		targets = nil // PEFT writes what it came to
-		for _, mod := range c.linears {
-			if mod.part.LoRA != nil {
-				targets = append(targets, mod.name)
-			}
+// updated are the paths of the linear layers with updates, sorted.
+func (c *Classifier) updated() []string {
+	var names []string
+	for _, mod := range c.linears {
+		if mod.part.LoRA != nil {
+			names = append(names, mod.name)
 		}
 	}
-	slices.Sort(targets)
-	ranks, alphas := map[string]int{}, map[string]float64{}
-	for name, size := range c.sizes {
-		if size.r != c.LoRA.R {
-			ranks[name] = size.r
-		}
-		if size.alpha != c.LoRA.Alpha {
-			alphas[name] = size.alpha
-		}
-	}
-	return map[string]any{
-		"alpha_pattern": alphas, "auto_mapping": nil, "base_model_name_or_path": base, "bias": "none", "corda_config": nil,
-		"eva_config": nil, "exclude_modules": nil, "fan_in_fan_out": false, "inference_mode": true, "init_lora_weights": true,
-		"layer_replication": nil, "layers_pattern": nil, "layers_to_transform": nil, "loftq_config": struct{}{},
-		"lora_alpha": c.LoRA.Alpha, "lora_bias": false, "lora_dropout": c.LoRA.Dropout, "megatron_config": nil,
-		"megatron_core": "megatron.core", "modules_to_save": c.saved, "peft_type": "LORA", "qalora_group_size": 16,
-		"r": c.LoRA.R, "rank_pattern": ranks, "revision": nil, "target_modules": targets, "task_type": "SEQ_CLS",
-		"trainable_token_indices": nil, "use_dora": false, "use_qalora": false, "use_rslora": c.LoRA.RSLoRA,
-	}
+	slices.Sort(names)
+	return names
 }
 
 // LoadAdapter gives c the low-rank updates of a PEFT adapter directory, and the
@@ -87,12 +72,16 @@ func (c *Classifier) loadAdapter(dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	targets, names, err := c.adapterTargets(config)
+	o := config.options()
+	targets, err := c.targets(&o, false)
 	if err != nil {
 		return err
 	}
-	sizes, err := config.sizes(targets)
+	sizes, err := sizesOf(&o, config.RankPattern, config.AlphaPattern, targets)
 	if err != nil {
+		return err
+	}
+	if err := o.spellPatterns(targets, sizes); err != nil {
 		return err
 	}
 	f, err := safetensors.Open(filepath.Join(dir, adapterWeightsFile))
@@ -100,12 +89,11 @@ func (c *Classifier) loadAdapter(dir string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	o := LoRA{R: config.R, Alpha: config.Alpha, Dropout: config.Dropout, Targets: names, RSLoRA: config.UseRslora}
 	if c.LoRA != nil {
 		return errLoRATwice
 	}
-	undo := c.detach(config.ModulesToSave)
-	if err := c.addUpdates(o, targets, sizes, config.ModulesToSave); err != nil {
+	undo := c.detach(o.ModulesToSave)
+	if err := c.addUpdates(o, targets, sizes); err != nil {
 		undo()
 		return err
 	}
@@ -164,68 +152,21 @@ func (c *Classifier) readAdapter(f *safetensors.File) error {
 	return nil
 }
 
-// adapterRefusals change the mathematics of an adapter in ways that Classifier
-// does not do, unless they are null, false or empty.
-var adapterRefusals = []string{
-	"layer_replication", "layers_to_transform", "lora_bias", "trainable_token_indices", "use_dora",
-}
-
-// readClassifierAdapter is readAdapterConfig with modules_to_save, which
-// classifiers have.
+// readClassifierAdapter is readAdapterConfig for classifiers, whose heads are
+// saved whole.
 func readClassifierAdapter(path string) (*adapterConfig, error) {
-	data, err := os.ReadFile(path)
+	c, err := readAdapterConfig(path)
 	if err != nil {
 		return nil, err
 	}
-	c := adapterConfig{R: 8, Alpha: 8, Bias: "none"}
-	var fields map[string]json.RawMessage
-	if err := errors.Join(json.Unmarshal(data, &c), json.Unmarshal(data, &fields)); err != nil {
-		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
+	if c.UseDora {
+		return nil, fmt.Errorf("%s: use_dora is not supported for encoders", adapterConfigFile)
 	}
-	saved := c.ModulesToSave
-	c.ModulesToSave = nil
-	if err := c.refuse(fields); err != nil {
-		return nil, fmt.Errorf("%s: %w", adapterConfigFile, err)
-	}
-	for _, name := range adapterRefusals {
-		if !absent(fields[name]) {
-			return nil, fmt.Errorf("%s: %s is not supported for encoders", adapterConfigFile, name)
-		}
-	}
-	if slices.Contains(saved, "") {
+	if slices.Contains(c.ModulesToSave, "") {
 		return nil, fmt.Errorf("%s: modules_to_save has an empty name", adapterConfigFile)
 	}
-	if c.ModulesToSave = saved; c.TaskType == "SEQ_CLS" && saved == nil {
+	if c.TaskType == "SEQ_CLS" && c.ModulesToSave == nil {
 		c.ModulesToSave = classifierModules
 	}
-	return &c, nil
-}
-
-// adapterTargets are the modules that the adapter changes, and their names for
-// SaveAdapter.
-func (c *Classifier) adapterTargets(a *adapterConfig) (list []module, names []string, err error) {
-	chosen, err := moduleSelector("target_modules", a.Targets)
-	if err != nil {
-		return nil, nil, err
-	}
-	excluded := func(string) bool { return false }
-	if !absent(a.Exclude) {
-		if excluded, err = moduleSelector("exclude_modules", a.Exclude); err != nil {
-			return nil, nil, err
-		}
-	}
-	all := string(bytes.TrimSpace(a.Targets)) == `"all-linear"` // but what is saved whole
-	for _, mod := range c.linears {
-		if chosen(mod.name) && !excluded(mod.name) && !(all && savedWhole(mod.name, a.ModulesToSave)) {
-			list, names = append(list, mod), append(names, mod.name)
-		}
-	}
-	if len(list) == 0 {
-		return nil, nil, fmt.Errorf("target_modules %s: no such linear layer in a %s classifier", a.Targets, c.Config.ModelType)
-	}
-	var short []string
-	if json.Unmarshal(a.Targets, &short) == nil && absent(a.Exclude) { // a list, as it was
-		names = short
-	}
-	return list, names, nil
+	return c, nil
 }

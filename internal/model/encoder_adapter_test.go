@@ -132,7 +132,7 @@ func TestClassifierAdapterRefusals(t *testing.T) {
 	}{
 		"dora":           {map[string]any{"use_dora": true}, nil, []string{"use_dora"}},
 		"bias":           {map[string]any{"bias": "all"}, nil, []string{"bias"}},
-		"layers":         {map[string]any{"layers_to_transform": []int{0}}, nil, []string{"layers_to_transform"}},
+		"layers":         {map[string]any{"layers_to_transform": []int{0}}, nil, []string{"layer.1.attention", "belongs to no target"}},
 		"lora bias":      {map[string]any{"lora_bias": true}, nil, []string{"lora_bias"}},
 		"no such target": {map[string]any{"target_modules": []string{"q_proj"}}, nil, []string{"q_proj", "distilbert"}},
 		"saved target":   {map[string]any{"target_modules": []string{"q_lin", "pre_classifier"}}, nil, []string{"pre_classifier", "whole"}},
@@ -195,11 +195,8 @@ func TestClassifierAdapterPatterns(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := adapterFields(t, again)
-	name := func(layer int, end string) string {
-		return fmt.Sprintf("bert.encoder.layer.%d.attention.self.%s", layer, end)
-	}
-	want := map[string]any{"ranks": map[string]any{name(0, "query"): 2.0},
-		"alphas": map[string]any{name(0, "value"): 3.0, name(1, "value"): 3.0, name(2, "value"): 3.0}, "rslora": true}
+	want := map[string]any{"ranks": map[string]any{"layer.0.attention.self.query": 2.0},
+		"alphas": map[string]any{"value": 3.0}, "rslora": true}
 	if have := map[string]any{"ranks": got["rank_pattern"], "alphas": got["alpha_pattern"], "rslora": got["use_rslora"]}; !maps.EqualFunc(have, want, reflect.DeepEqual) {
 		t.Errorf("wrote %v, want %v", have, want)
 	}

@@ -3,7 +3,6 @@ package model
 import (
 	"errors"
 	"fmt"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -28,33 +27,42 @@ func (c *Classifier) AddLoRA(o LoRA, rng *rand.Rand) error {
 }
 
 func (c *Classifier) addLoRA(o LoRA, rng *rand.Rand) error {
-	if len(o.Targets) == 0 {
+	if len(o.Targets) == 0 && o.TargetPattern == "" {
 		o.Targets = c.layerLinears()
 	}
 	o = o.WithDefaults()
 	if err := o.Validate(); err != nil {
 		return err
 	}
-	targets, err := c.targets(o.Targets)
+	if o.DoRA {
+		return errors.New("dora: it is not supported for encoders")
+	}
+	for _, name := range o.ModulesToSave {
+		if name == "" || len(c.tensorsOf([]string{name})) == 0 {
+			return fmt.Errorf("modules_to_save: %q is no module of a %s classifier", name, c.Config.ModelType)
+		}
+	}
+	for _, name := range classifierModules {
+		if !slices.Contains(o.ModulesToSave, name) {
+			o.ModulesToSave = append(slices.Clone(o.ModulesToSave), name)
+		}
+	}
+	targets, err := c.targets(&o, true)
 	if err != nil {
 		return err
 	}
-	sizes := map[string]updateSize{}
-	for _, mod := range targets {
-		sizes[mod.name] = updateSize{o.R, o.Alpha}
+	sizes, err := sizesOf(&o, sorted(o.RankPattern), sorted(o.AlphaPattern), targets)
+	if err != nil {
+		return err
 	}
-	if err := c.addUpdates(o, targets, sizes, classifierModules); err != nil {
+	if err := c.addUpdates(o, targets, sizes); err != nil {
 		return err
 	}
 	if c.IsOutline() {
 		return nil
 	}
-	for _, mod := range targets {
-		a := c.dev.Host(compute.Of(mod.part.LoRA.A.Value))
-		bound := 1 / math.Sqrt(float64(mod.part.Weight.In))
-		for i := range a {
-			a[i] = float32((2*rng.Float64() - 1) * bound)
-		}
+	for _, t := range targets {
+		initialize(c.dev, t.part.LoRA, t.part.Weight, false, o.Init, rng)
 	}
 	return nil
 }
@@ -74,27 +82,31 @@ func (c *Classifier) layerLinears() []string {
 	return names
 }
 
-// targets are the modules that names select: a module's path or the end of it
-// after a dot, or all-linear, which is all that is not trained whole. A name
-// that selects nothing is an error.
-func (c *Classifier) targets(names []string) ([]module, error) {
-	var list []module
+// targets are the linear layers that o selects, and that are not trained whole.
+// With strict, a name that selects nothing is an error.
+func (c *Classifier) targets(o *LoRA, strict bool) ([]target, error) {
+	s, err := newSelector(o, !strict)
+	if err != nil {
+		return nil, err
+	}
+	var list []target
 	used := map[string]bool{}
 	for _, mod := range c.linears {
-		chosen := false
-		for _, name := range names {
-			if isTarget(mod.name, name) || name == "all-linear" && !savedWhole(mod.name, classifierModules) {
-				chosen, used[name] = true, true
-			}
+		for _, name := range s.names {
+			used[name] = used[name] || isTarget(mod.name, name) || strings.EqualFold(name, allLinear)
 		}
-		if chosen {
-			list = append(list, mod)
+		if _, ok := s.chosenBy(mod.name, !savedWhole(mod.name, o.ModulesToSave)); ok {
+			list = append(list, target{mod.name, mod.part})
 		}
 	}
-	for _, name := range names {
-		if !used[name] {
+	for _, name := range s.names {
+		if strict && !used[name] {
 			return nil, fmt.Errorf("target %q is no linear layer of a %s classifier: there are %s", name, c.Config.ModelType, strings.Join(c.linearEnds(), ", "))
 		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("target_modules %s: no such linear layer in a %s classifier that is not trained whole: there are %s",
+			o.targetText(), c.Config.ModelType, strings.Join(c.linearEnds(), ", "))
 	}
 	return list, nil
 }
@@ -125,10 +137,8 @@ func savedWhole(path string, names []string) bool {
 	}
 }
 
-var errLoRATwice = errors.New("the model has low-rank updates already")
-
-// addUpdates makes zero updates of the targets, and Params of the modules saved whole.
-func (c *Classifier) addUpdates(o LoRA, targets []module, sizes map[string]updateSize, saved []string) error {
+// addUpdates makes zero updates of the targets, and Params of the modules that o saves whole.
+func (c *Classifier) addUpdates(o LoRA, targets []target, sizes map[string]updateSize) error {
 	if c.LoRA != nil {
 		return errLoRATwice
 	}
@@ -136,16 +146,16 @@ func (c *Classifier) addUpdates(o LoRA, targets []module, sizes map[string]updat
 		return fmt.Errorf("%s is trained itself", p.Name)
 	}
 	for _, mod := range targets {
-		if savedWhole(mod.name, saved) {
-			return fmt.Errorf("target %s is trained whole, as one of %s", mod.name, strings.Join(saved, ", "))
+		if savedWhole(mod.name, o.ModulesToSave) {
+			return fmt.Errorf("target %s is trained whole, as one of %s", mod.name, strings.Join(o.ModulesToSave, ", "))
 		}
 	}
-	c.LoRA, c.sizes, c.saved = &o, sizes, saved
+	c.LoRA = &o
 	for _, mod := range targets {
 		size := sizes[mod.name]
 		u := &autodiff.LoRA{
-			A:       autodiff.NewParam(c.dev, loraName(mod.name, "A"), size.r, mod.part.Weight.In),
-			B:       autodiff.NewParam(c.dev, loraName(mod.name, "B"), mod.part.Weight.Out, size.r),
+			A:       autodiff.NewParam(c.dev, paramPrefix+mod.name+".lora_A.weight", size.r, mod.part.Weight.In),
+			B:       autodiff.NewParam(c.dev, paramPrefix+mod.name+".lora_B.weight", mod.part.Weight.Out, size.r),
 			Scale:   o.scale(size),
 			Dropout: float32(o.Dropout),
 		}
@@ -153,14 +163,11 @@ func (c *Classifier) addUpdates(o LoRA, targets []module, sizes map[string]updat
 		c.params = append(c.params, u.A, u.B)
 		c.trainable += size.r * (mod.part.Weight.In + mod.part.Weight.Out)
 	}
-	for _, t := range c.tensorsOf(saved) {
-		c.train(t, adapterPrefix+t.name)
+	for _, t := range c.tensorsOf(o.ModulesToSave) {
+		c.train(t, paramPrefix+t.name)
 	}
 	return nil
 }
-
-// adapterPrefix begins every name of an adapter's file.
-const adapterPrefix = "base_model.model."
 
 // tensorsOf are the weights of the modules that such names save whole.
 func (c *Classifier) tensorsOf(saved []string) []modelTensor {
@@ -177,8 +184,8 @@ func (c *Classifier) tensorsOf(saved []string) []modelTensor {
 // model, without the adapter's own name: that of its file, except for modules
 // saved whole.
 func (c *Classifier) PEFTName(p *autodiff.Param) string {
-	path, ok := strings.CutPrefix(p.Name, adapterPrefix)
-	if !ok || !slices.ContainsFunc(c.tensorsOf(c.saved), func(t modelTensor) bool { return t.name == path }) {
+	path, ok := strings.CutPrefix(p.Name, paramPrefix)
+	if !ok || c.LoRA == nil || !slices.ContainsFunc(c.tensorsOf(c.LoRA.ModulesToSave), func(t modelTensor) bool { return t.name == path }) {
 		return p.Name
 	}
 	// The wrapper is around the outermost module whose name fits.
@@ -187,8 +194,8 @@ func (c *Classifier) PEFTName(p *autodiff.Param) string {
 		if next < 0 {
 			break
 		}
-		if end += next; slices.ContainsFunc(c.saved, func(name string) bool { return strings.HasSuffix(path[:end], name) }) {
-			return adapterPrefix + path[:end] + ".modules_to_save" + path[end:]
+		if end += next; slices.ContainsFunc(c.LoRA.ModulesToSave, func(name string) bool { return strings.HasSuffix(path[:end], name) }) {
+			return paramPrefix + path[:end] + ".modules_to_save" + path[end:]
 		}
 		end++
 	}
@@ -225,5 +232,5 @@ func (c *Classifier) removeUpdates() {
 		mod.part.LoRA = nil
 	}
 	c.freeze()
-	c.LoRA, c.sizes, c.saved = nil, nil, nil
+	c.LoRA = nil
 }

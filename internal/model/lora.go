@@ -13,13 +13,34 @@ import (
 )
 
 // LoRA says which matrices get a low-rank update, and how (Hu et al. 2021).
-// Field names follow PEFT's LoraConfig.
+// Fields and their meaning are those of PEFT's LoraConfig.
 type LoRA struct {
-	R       int      `yaml:"r"`       // rank; 0 means 16
-	Alpha   float64  `yaml:"alpha"`   // the update is scaled by alpha/r; 0 means 2·r
-	Dropout float64  `yaml:"dropout"` // of the update's input, 0 to below 1
-	Targets []string `yaml:"targets"` // names of linear layers such as q_proj; none means all of them, except the head
-	RSLoRA  bool     `yaml:"rslora"`  // scale by alpha/sqrt(r) instead (Kalajdzievski 2023)
+	R       int      `yaml:"r"`                           // rank; 0 means 16
+	Alpha   float64  `yaml:"alpha"`                       // the update is scaled by alpha/r; 0 means 2·r
+	Dropout float64  `yaml:"dropout"`                     // of the update's input, 0 to below 1
+	Targets []string `yaml:"targets"`                     // names such as q_proj, embed_tokens or lm_head; none means all-linear: all linear layers, except the head
+	RSLoRA  bool     `yaml:"rslora"`                      // scale by alpha/sqrt(r) instead (Kalajdzievski 2023)
+	DoRA    bool     `yaml:"dora,omitempty"`              // train the lengths of the rows too (Liu et al. 2024)
+	Init    string   `yaml:"init_lora_weights,omitempty"` // how A and B begin: true, gaussian or false, as in PEFT; empty means true
+
+	// TargetPattern is a regular expression (Python's) for whole paths, instead of Targets.
+	TargetPattern string `yaml:"target_pattern,omitempty"`
+	// Exclude are names like Targets, and ExcludePattern an expression like
+	// TargetPattern, of what gets no update all the same.
+	Exclude        []string `yaml:"exclude_modules,omitempty"`
+	ExcludePattern string   `yaml:"exclude_pattern,omitempty"`
+	// Layers are the numbers of the only layers that Targets mean; none means
+	// all. LayersPattern are the names before the number, such as layers; none means any.
+	Layers        []int    `yaml:"layers_to_transform,omitempty"`
+	LayersPattern []string `yaml:"layers_pattern,omitempty"`
+	// RankPattern and AlphaPattern give modules another rank or alpha, by regular
+	// expressions for the end of a path. Of several that match, the first in
+	// alphabetical order counts, which is the order in PEFT's files.
+	RankPattern  map[string]int     `yaml:"rank_pattern,omitempty"`
+	AlphaPattern map[string]float64 `yaml:"alpha_pattern,omitempty"`
+	// ModulesToSave are ends of paths of what is trained whole beside the
+	// updates: embed_tokens, lm_head, norms, linear layers.
+	ModulesToSave []string `yaml:"modules_to_save,omitempty"`
 }
 
 // WithDefaults returns o with its zero fields filled in.
@@ -30,25 +51,44 @@ func (o LoRA) WithDefaults() LoRA {
 	if o.Alpha == 0 {
 		o.Alpha = 2 * float64(o.R)
 	}
-	if len(o.Targets) == 0 {
-		o.Targets = slices.Clone(allTargets)
+	if len(o.Targets) == 0 && o.TargetPattern == "" {
+		o.Targets = []string{allLinear}
 	}
 	return o
 }
 
-var allTargets = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+// maxRank is the largest rank that training takes.
+const maxRank = 4096
 
 // Validate reports every field that is out of range.
 func (o LoRA) Validate() error {
 	var errs []error
-	if o.R < 0 || o.R > 4096 {
-		errs = append(errs, fmt.Errorf("r: %d: want 1 to 4096", o.R))
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
 	}
-	if o.Alpha < 0 || math.IsNaN(o.Alpha) || math.IsInf(o.Alpha, 0) {
-		errs = append(errs, fmt.Errorf("alpha: %v: want a positive number", o.Alpha))
+	bad(o.R < 0 || o.R > maxRank, "r: %d: want 1 to %d", o.R, maxRank)
+	bad(!(o.Alpha >= 0 && o.Alpha <= math.MaxFloat32), "alpha: %v: want a positive number", o.Alpha)
+	bad(!(o.Dropout >= 0 && o.Dropout < 1), "dropout: %v: want 0 to below 1", o.Dropout)
+	bad(!slices.Contains([]string{"", "true", "gaussian", "false"}, o.Init),
+		"init_lora_weights: %q: want true, gaussian or false", o.Init)
+	bad(len(o.Targets) > 0 && o.TargetPattern != "", "targets: there is target_pattern too: want one of them")
+	bad(len(o.Exclude) > 0 && o.ExcludePattern != "", "exclude_modules: there is exclude_pattern too: want one of them")
+	for _, e := range sorted(o.RankPattern) {
+		bad(e.value < 1 || e.value > maxRank, "rank_pattern: %s: %d: want 1 to %d", e.key, e.value, maxRank)
 	}
-	if !(o.Dropout >= 0 && o.Dropout < 1) {
-		errs = append(errs, fmt.Errorf("dropout: %v: want 0 to below 1", o.Dropout))
+	for _, e := range sorted(o.AlphaPattern) {
+		bad(!(e.value > 0 && e.value <= math.MaxFloat32), "alpha_pattern: %s: %v: want a positive number", e.key, e.value)
+	}
+	for _, n := range o.Layers {
+		bad(n < 0, "layers_to_transform: %d: want 0 or more", n)
+	}
+	if _, err := newSelector(&o, false); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := sizesOf(&o, sorted(o.RankPattern), sorted(o.AlphaPattern), nil); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }
@@ -61,36 +101,102 @@ func (o LoRA) scale(size updateSize) float32 {
 	return float32(size.alpha / float64(size.r))
 }
 
-// AddLoRA gives every target a low-rank update that does nothing yet: A uniform
-// within ±1/sqrt(in), B zero, as PEFT starts. m.Params are then A and B.
+// AddLoRA gives every target a low-rank update that, unless o.Init is false,
+// does nothing yet, as PEFT starts: of a linear layer A is random and B zero,
+// of the embedding the other way round. m.Params are then the updates' arrays
+// and what ModulesToSave names.
 func (m *Model) AddLoRA(o LoRA, rng *rand.Rand) error {
-	o = o.WithDefaults()
+	if err := m.addLoRA(o.WithDefaults(), rng); err != nil {
+		return fmt.Errorf("add low-rank updates: %w", err)
+	}
+	return nil
+}
+
+func (m *Model) addLoRA(o LoRA, rng *rand.Rand) error {
 	if err := o.Validate(); err != nil {
-		return fmt.Errorf("add low-rank updates: %w", err)
+		return err
 	}
-	targets, err := m.targets(o.Targets)
+	targets, err := m.targets(&o, true)
 	if err != nil {
-		return fmt.Errorf("add low-rank updates: %w", err)
+		return err
 	}
-	sizes := map[string]updateSize{}
-	for _, mod := range targets {
-		sizes[mod.name] = updateSize{o.R, o.Alpha}
+	sizes, err := sizesOf(&o, sorted(o.RankPattern), sorted(o.AlphaPattern), targets)
+	if err != nil {
+		return err
 	}
-	if err := m.addUpdates(o, targets, sizes); err != nil {
-		return fmt.Errorf("add low-rank updates: %w", err)
+	saved, err := m.savedModules(o.ModulesToSave, true)
+	if err != nil {
+		return err
+	}
+	if o.TargetPattern == "" {
+		o.Targets = m.withoutAllLinear(o.Targets)
+	}
+	if err := m.addUpdates(o, targets, sizes, saved); err != nil {
+		return err
 	}
 	if m.IsOutline() {
 		return nil
 	}
-	for _, mod := range targets {
-		a := m.dev.Host(compute.Of(mod.part.LoRA.A.Value))
-		bound := 1 / math.Sqrt(float64(mod.part.Weight.In))
-		for i := range a {
-			a[i] = float32((2*rng.Float64() - 1) * bound)
-		}
+	for _, t := range targets {
+		initialize(m.dev, *m.slot(t), m.weightOf(t), t.embedding(), o.Init, rng)
 	}
 	return nil
 }
+
+// withoutAllLinear replaces all-linear by the names of the layers that it
+// means, as PEFT's files have it.
+func (m *Model) withoutAllLinear(names []string) []string {
+	var list []string
+	for _, name := range names {
+		expanded := []string{name}
+		if strings.EqualFold(name, allLinear) {
+			expanded = nil
+			for _, mod := range m.modules() {
+				expanded = append(expanded, mod.name[strings.LastIndexByte(mod.name, '.')+1:])
+			}
+		}
+		for _, name := range expanded {
+			if !slices.Contains(list, name) {
+				list = append(list, name)
+			}
+		}
+	}
+	return list
+}
+
+// initialize sets a new update of w as PEFT's reset_lora_parameters does.
+func initialize(dev compute.Device, u *autodiff.LoRA, w *compute.Weight, embedding bool, kind string, rng *rand.Rand) {
+	fill := func(p *autodiff.Param, value func() float64) {
+		values := dev.Host(compute.Of(p.Value))
+		for i := range values {
+			values[i] = float32(value())
+		}
+	}
+	uniform := func(p *autodiff.Param, in int) {
+		bound := 1 / math.Sqrt(float64(in))
+		fill(p, func() float64 { return (2*rng.Float64() - 1) * bound })
+	}
+	r := u.A.Value.Shape()[0]
+	switch {
+	case embedding:
+		fill(u.B, rng.NormFloat64)
+		if kind == "false" {
+			fill(u.A, rng.NormFloat64)
+		}
+	case kind == "gaussian":
+		fill(u.A, func() float64 { return rng.NormFloat64() / float64(r) })
+	default:
+		uniform(u.A, w.In)
+		if kind == "false" {
+			uniform(u.B, r)
+		}
+	}
+	if u.Magnitude != nil {
+		copy(dev.Host(compute.Of(u.Magnitude.Value)), u.Norms(dev, w))
+	}
+}
+
+var errLoRATwice = errors.New("the model has low-rank updates already")
 
 // updateSize is the rank and alpha of one module's update.
 type updateSize struct {
@@ -98,90 +204,82 @@ type updateSize struct {
 	alpha float64
 }
 
-// addUpdates makes zero updates of the targets.
-func (m *Model) addUpdates(o LoRA, targets []module, sizes map[string]updateSize) error {
+// addUpdates makes updates of zeros, and lets what is saved whole be trained.
+// An error leaves the model as it was.
+func (m *Model) addUpdates(o LoRA, targets []target, sizes map[string]updateSize, saved []savedModule) error {
 	if m.LoRA != nil {
-		return errors.New("the model has low-rank updates already")
+		return errLoRATwice
 	}
 	for _, p := range m.params {
 		return fmt.Errorf("%s is trained itself", p.Name)
 	}
-	m.LoRA, m.sizes = &o, sizes
-	for _, mod := range targets {
-		size := sizes[mod.name]
-		u := &autodiff.LoRA{
-			A:       autodiff.NewParam(m.dev, loraName(mod.name, "A"), size.r, mod.part.Weight.In),
-			B:       autodiff.NewParam(m.dev, loraName(mod.name, "B"), mod.part.Weight.Out, size.r),
-			Scale:   o.scale(size),
-			Dropout: float32(o.Dropout),
+	for _, t := range targets {
+		if o.DoRA && t.embedding() {
+			return fmt.Errorf("use_dora of %s is not supported: exclude it, or train it whole as one of modules_to_save", t.name)
 		}
-		mod.part.LoRA = u
-		m.params = append(m.params, u.A, u.B)
-		m.trainable += size.r * (mod.part.Weight.In + mod.part.Weight.Out)
+	}
+	m.LoRA, m.sizes = &o, sizes
+	for _, t := range targets {
+		m.addUpdate(t, sizes[t.name])
+	}
+	for _, s := range saved {
+		m.train(s)
 	}
 	return nil
 }
 
-// loraName is PEFT's name of an update's matrix on disk.
-func loraName(module, ab string) string {
-	return "base_model.model." + module + ".lora_" + ab + ".weight"
+func (m *Model) addUpdate(t target, size updateSize) {
+	m.separate(t.name)
+	w := m.weightOf(t)
+	in, out, suffix, prefix := w.In, w.Out, ".weight", "lora_"
+	if t.embedding() { // its columns are what a token's row is made of
+		in, out, suffix, prefix = w.Out, w.In, "", "lora_embedding_"
+	}
+	u := &autodiff.LoRA{
+		A:       autodiff.NewParam(m.dev, paramPrefix+t.name+"."+prefix+"A"+suffix, size.r, in),
+		B:       autodiff.NewParam(m.dev, paramPrefix+t.name+"."+prefix+"B"+suffix, out, size.r),
+		Scale:   m.LoRA.scale(size),
+		Dropout: float32(m.LoRA.Dropout),
+	}
+	m.params = append(m.params, u.A, u.B)
+	m.trainable += size.r * (in + out)
+	if m.LoRA.DoRA {
+		u.Magnitude = autodiff.NewParam(m.dev, paramPrefix+t.name+magnitudeName+".weight", out)
+		m.params = append(m.params, u.Magnitude)
+		m.trainable += out
+	}
+	*m.slot(t) = u
 }
 
-// isTarget tells whether name is module's path, or its end after a dot.
-func isTarget(module, name string) bool { return module == name || strings.HasSuffix(module, "."+name) }
+// PEFT's names: of all of an adapter's parameters, of a DoRA update's
+// magnitudes, and, before the last part, of what is trained whole.
+const (
+	paramPrefix   = "base_model.model."
+	magnitudeName = ".lora_magnitude_vector"
+	savedName     = ".modules_to_save"
+)
 
-// targets are the modules that names select, as PEFT's target_modules: a
-// module's whole path or the end of it after a dot. "all-linear" is all but the
-// head. A name that selects nothing is an error.
-func (m *Model) targets(names []string) ([]module, error) {
-	var list []module
-	used := map[string]bool{}
-	for _, mod := range m.modules() {
-		chosen := false
-		for _, name := range names {
-			if name == "all-linear" || isTarget(mod.name, name) {
-				chosen, used[name] = true, true
-			}
-		}
-		if chosen {
-			list = append(list, mod)
-		}
+// storedName is how PEFT's files call a parameter.
+func storedName(param string) string {
+	if name, ok := strings.CutSuffix(param, magnitudeName+".weight"); ok {
+		return name + magnitudeName
 	}
-	for _, name := range names {
-		if !used[name] {
-			return nil, fmt.Errorf("target %q is no linear layer of a %s model: there are %s", name, m.Config.ModelType, strings.Join(allTargets, ", "))
-		}
-	}
-	return list, nil
+	dot := strings.LastIndexByte(param, '.')
+	return strings.TrimSuffix(param[:max(dot, 0)], savedName) + param[max(dot, 0):]
 }
 
-// Merge adds every low-rank update to its matrix, in float32, and removes the
-// update: W + scale·B·A. Without updates it does nothing.
-func (m *Model) Merge() {
-	if m.LoRA == nil {
-		return
-	}
-	for _, mod := range m.modules() {
-		u := mod.part.LoRA
-		if u == nil {
-			continue
-		}
-		if m.IsOutline() {
-			mod.part.Weight = compute.Outline(compute.F32, mod.part.Weight.Out, mod.part.Weight.In)
-			continue
-		}
-		merged := m.expand(mod.part.Weight)
-		// W[o,i] += scale·Σ_r B[o,r]·A[r,i]: the gradient product of B with A as the weight.
-		m.dev.MatMulGrad(compute.Of(merged), compute.Of(u.B.Value), compute.SharedF32(u.A.Value), u.Scale, true)
-		mod.part.Weight = compute.SharedF32(merged)
-	}
-	m.removeUpdates()
-}
-
-// removeUpdates forgets the low-rank updates.
+// removeUpdates forgets the low-rank updates, and what was trained beside them.
 func (m *Model) removeUpdates() {
-	for _, mod := range m.modules() {
-		mod.part.LoRA = nil
+	for _, t := range m.allTargets() {
+		*m.slot(t) = nil
 	}
-	m.LoRA, m.params, m.trainable, m.sizes = nil, nil, 0, nil
+	for _, undo := range slices.Backward(m.restore) {
+		undo()
+	}
+	m.forgetParams()
+}
+
+// forgetParams leaves nothing to be trained.
+func (m *Model) forgetParams() {
+	m.LoRA, m.params, m.trainable, m.sizes, m.restore = nil, nil, 0, nil, nil
 }

@@ -92,7 +92,13 @@ func TestAddLoRARefuses(t *testing.T) {
 		{"huge rank", model.LoRA{R: 1 << 30}, []string{"r: 1073741824"}},
 		{"all fields", model.LoRA{R: -1, Alpha: -2, Dropout: 1}, []string{"r: -1", "alpha: -2", "dropout: 1"}},
 		{"target", model.LoRA{Targets: []string{"q_proj", "qproj"}}, []string{`target "qproj"`, "q_proj, k_proj"}},
-		{"head", model.LoRA{Targets: []string{"lm_head"}}, []string{`target "lm_head"`}},
+		{"norm", model.LoRA{Targets: []string{"input_layernorm"}}, []string{`target "input_layernorm"`}},
+		{"embedding with magnitudes", model.LoRA{Targets: []string{"embed_tokens"}, DoRA: true}, []string{"use_dora of model.embed_tokens"}},
+		{"nothing to save", model.LoRA{ModulesToSave: []string{"score"}}, []string{`modules_to_save: "score"`}},
+		{"start", model.LoRA{Init: "pissa"}, []string{`init_lora_weights: "pissa"`}},
+		{"two kinds of targets", model.LoRA{Targets: []string{"q_proj"}, TargetPattern: ".*"}, []string{"targets: there is target_pattern too"}},
+		{"lookahead", model.LoRA{TargetPattern: "(?!q).*"}, []string{"target_pattern", "(?!q)", "not supported"}},
+		{"rank of a pattern", model.LoRA{RankPattern: map[string]int{"q_proj": 5000}}, []string{"rank_pattern: q_proj: 5000"}},
 		{"part of a name", model.LoRA{Targets: []string{"proj"}}, []string{`target "proj"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

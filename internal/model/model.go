@@ -29,6 +29,7 @@ type Model struct {
 	params     []*autodiff.Param
 	trainable  int                   // values of params
 	sizes      map[string]updateSize // of the low-rank updates, by module
+	restore    []func()              // undo what an adapter changed beside its updates
 	close      func() error
 	release    func()
 }
@@ -218,7 +219,7 @@ func (m *Model) gains() []norm {
 // Parameters counts the model's values, without low-rank updates.
 func (m *Model) Parameters() int {
 	n := m.Embed.Weight.Out * m.Embed.Weight.In
-	if m.Head != m.Embed {
+	if !m.tied() {
 		n += m.Head.Weight.Out * m.Head.Weight.In
 	}
 	for _, g := range m.gains() {

@@ -17,8 +17,10 @@ func (m *Model) Bytes() int {
 		if mod.part.Bias != nil {
 			n += 4 * mod.part.Bias.Shape().TotalSize()
 		}
-		if u := mod.part.LoRA; u != nil {
-			n += 4 * (u.A.Value.Shape().TotalSize() + u.B.Value.Shape().TotalSize())
+	}
+	for _, t := range m.allTargets() {
+		if u := *m.slot(t); u != nil {
+			n += u.Bytes()
 		}
 	}
 	return n
@@ -27,7 +29,7 @@ func (m *Model) Bytes() int {
 // matrices yields the model's matrices, a tied one once.
 func (m *Model) matrices() func(yield func(*compute.Weight) bool) {
 	return func(yield func(*compute.Weight) bool) {
-		if !yield(m.Embed.Weight) || m.Head != m.Embed && !yield(m.Head.Weight) {
+		if !yield(m.Embed.Weight) || !m.tied() && !yield(m.Head.Weight) {
 			return
 		}
 		for _, mod := range m.modules() {
