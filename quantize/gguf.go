@@ -43,7 +43,7 @@ func writeGGUF(path string, m *model.Model, vocab tokenizer.GGUFVocab, o Options
 		return Summary{}, err
 	}
 	p.notes = append(p.notes, tokens.notes...)
-	meta := append(generalMetadata(m.Config.ModelType, o, target, p), architectureMetadata(&m.Config)...)
+	meta := append(generalMetadata(m.Config.GGUFArchitecture(), o, target, p), m.Config.GGUFMetadata()...)
 	meta = append(meta, tokens.keys...)
 	data := make([]gguf.TensorData, len(p.tensors))
 	for i, t := range p.tensors {

@@ -332,7 +332,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 			}
 		}, same, quantize.Options{}, "not merged"},
 		{"other activation", "llama-gqa", func(m *model.Model) { m.Config.HiddenAct = "gelu_pytorch_tanh" }, same, quantize.Options{}, "gelu_pytorch_tanh"},
-		{"other architecture", "llama-gqa", func(m *model.Model) { m.Config.ModelType = "mistral" }, same, quantize.Options{}, `"mistral"`},
+		{"other architecture", "llama-gqa", func(m *model.Model) { m.Config.ModelType = "openelm" }, same, quantize.Options{}, `"openelm"`},
 		{"output bias of qwen2", "qwen2-bias", func(m *model.Model) { m.Config.OutputBias = true }, same, quantize.Options{}, "biases of q, k and v"},
 		{"type", "llama-gqa", nil, same, quantize.Options{Type: "Q4_K_M"}, `type: "Q4_K_M": want one of F32, F16, BF16, Q8_0, Q4_0 (did you mean Q4_0?)`},
 		{"too many tokens", "llama-gqa", nil, vocab(t, 308), quantize.Options{}, "vocabulary: 308 tokens, the model has embeddings for 307"},

@@ -3,7 +3,6 @@ package quantize
 import (
 	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/gguf"
-	"github.com/retort-ml/retort/internal/model"
 )
 
 // fileTypes are llama.cpp's numbers of a file whose matrices are mostly of a
@@ -44,28 +43,4 @@ func generalMetadata(arch string, o Options, target compute.Format, p *plan) []g
 		meta = append(meta, gguf.KV{Key: "retort.quantize.notes", Value: p.notes})
 	}
 	return meta
-}
-
-// architectureMetadata are the keys from which llama.cpp builds the model.
-func architectureMetadata(c *model.Config) []gguf.KV {
-	prefix := c.ModelType + "."
-	var meta []gguf.KV
-	number := func(key string, n int) {
-		meta = append(meta, gguf.KV{Key: prefix + key, Value: uint32(n)})
-	}
-	number("context_length", c.MaxPositionEmbeddings)
-	number("embedding_length", c.HiddenSize)
-	number("block_count", c.NumHiddenLayers)
-	number("feed_forward_length", c.IntermediateSize)
-	number("attention.head_count", c.NumAttentionHeads)
-	number("attention.head_count_kv", c.NumKeyValueHeads)
-	if c.HeadDim*c.NumAttentionHeads != c.HiddenSize { // readers take the quotient otherwise
-		number("attention.key_length", c.HeadDim)
-		number("attention.value_length", c.HeadDim)
-	}
-	number("rope.dimension_count", c.HeadDim)
-	number("vocab_size", c.VocabSize)
-	return append(meta,
-		gguf.KV{Key: prefix + "attention.layer_norm_rms_epsilon", Value: float32(c.RMSNormEps)},
-		gguf.KV{Key: prefix + "rope.freq_base", Value: float32(c.RopeTheta)})
 }

@@ -13,9 +13,23 @@ import (
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float32           // of the scores
+	SoftCap                 float32           // of the scaled scores, as compute.AttentionShape has it; 0 is none
+	Window                  int               // rows that a row sees at most, itself among them; 0 is its whole segment
 	Rotation                *compute.Rotation // of q and k by position; nil is none
+	// Long replaces Rotation in segments of more than LongFrom positions
+	// (longrope); nil if all have Rotation.
+	Long     *compute.Rotation
+	LongFrom int
 	// Bidirectional: rows see what follows them in their segment too, up to Inputs.To.
 	Bidirectional bool
+}
+
+// RotationOf is the rotation of a segment of that many positions.
+func (a *Attention) RotationOf(positions int) *compute.Rotation {
+	if a.Long != nil && positions > a.LongFrom {
+		return a.Long
+	}
+	return a.Rotation
 }
 
 // Split returns the views of q, k and v in a packed array.
@@ -34,6 +48,8 @@ type attentionOp struct {
 	a   *Attention
 	qkv *result // q and k turned by position, and v
 	lse *result // (N,H)
+
+	from []int32 // of the run, where there is a window
 }
 
 // Attention attends within the segments that Inputs.From marks, and Inputs.To
@@ -71,20 +87,54 @@ func (g *Graph) Attention(qkv Value, a *Attention) Value {
 
 func (op *attentionOp) shape() compute.AttentionShape {
 	s := compute.AttentionShape{Heads: op.a.Heads, KVHeads: op.a.KVHeads, HeadDim: op.a.HeadDim,
-		Scale: op.a.Scale, From: op.g.in.From}
+		Scale: op.a.Scale, SoftCap: op.a.SoftCap, From: op.firstSeen()}
 	if op.a.Bidirectional {
 		s.To = op.g.in.To
 	}
 	return s
 }
 
+// firstSeen is Inputs.From, or the beginning of the window where that is later.
+func (op *attentionOp) firstSeen() []int32 {
+	in := op.g.in
+	if op.a.Window == 0 {
+		return in.From
+	}
+	op.from = op.from[:0]
+	for i, from := range in.From {
+		op.from = append(op.from, max(from, int32(i-op.a.Window+1)))
+	}
+	return op.from
+}
+
 // rotate turns q and k by their positions, or back.
 func (op *attentionOp) rotate(q, k compute.Mat, back bool) {
+	positions := op.g.in.Positions
 	if op.a.Rotation == nil {
 		return
 	}
-	op.g.dev.Rotate(q, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, back)
-	op.g.dev.Rotate(k, op.a.HeadDim, op.g.in.Positions, op.a.Rotation, back)
+	if op.a.Long == nil {
+		op.g.dev.Rotate(q, op.a.HeadDim, positions, op.a.Rotation, back)
+		op.g.dev.Rotate(k, op.a.HeadDim, positions, op.a.Rotation, back)
+		return
+	}
+	for first := 0; first < len(positions); {
+		last := op.g.in.segmentEnd(first)
+		r := op.a.RotationOf(int(positions[last-1]) + 1)
+		for _, x := range []compute.Mat{q, k} {
+			op.g.dev.Rotate(x.RowRange(first, last), op.a.HeadDim, positions[first:last], r, back)
+		}
+		first = last
+	}
+}
+
+// segmentEnd is the row after the segment that begins with row first.
+func (in *Inputs) segmentEnd(first int) int {
+	last := first + 1
+	for last < len(in.From) && int(in.From[last]) <= first {
+		last++
+	}
+	return last
 }
 
 func (op *attentionOp) forward() error {

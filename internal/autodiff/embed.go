@@ -12,34 +12,46 @@ import (
 type Table struct {
 	Weight *compute.Weight
 	Param  *Param // shares Weight's array when it is trained, else nil
+	// Scale is what rows are multiplied by when they are looked up; 0 means 1.
+	Scale float32
+	// SoftCap bounds the logits of a head: l becomes SoftCap·tanh(l/SoftCap); 0 leaves them.
+	SoftCap float32
 	// LoRA is a low-rank update, or nil: of a head one like that of any matrix;
 	// of an embedding with A (r,V) and B (D,r), as PEFT's lora_embedding_A and
 	// lora_embedding_B, and without dropout or magnitude: W + scale·Aᵀ·Bᵀ.
 	LoRA *LoRA
 }
 
+// embedScale is what rows are multiplied by when they are looked up.
+func (t *Table) embedScale() float32 {
+	if t.Scale == 0 {
+		return 1
+	}
+	return t.Scale
+}
+
 // Lookup sets y (N,D) to the rows of t that ids name, an embedding's, zeros
 // for negative ones. temp gives scratch memory of a shape, free until the call ends.
 func (t *Table) Lookup(dev compute.Device, y compute.Mat, ids []int32, temp func(rows, cols int) compute.Mat) {
-	dev.Embed(y, t.Weight, ids, 1)
+	dev.Embed(y, t.Weight, ids, t.embedScale())
 	if u := t.LoRA; u != nil {
 		low := temp(len(ids), u.rank())
 		dev.GatherColumns(low, compute.Of(u.A.Value), ids)
-		dev.MatMul(y, low, u.B.weight(), u.Scale, true)
+		dev.MatMul(y, low, u.B.weight(), u.Scale*t.embedScale(), true)
 	}
 }
 
 // backward adds the gradient dy of Lookup to those of t's parameters.
 func (t *Table) backward(g *Graph, dy compute.Mat) {
-	dev, ids := g.dev, g.in.Tokens
+	dev, ids, scale := g.dev, g.in.Tokens, t.embedScale()
 	if t.Param != nil {
-		dev.EmbedGrad(compute.Of(t.Param.Grad), dy, ids, 1)
+		dev.EmbedGrad(compute.Of(t.Param.Grad), dy, ids, scale)
 	}
 	if u := t.LoRA; u != nil {
 		low, dlow := g.temp("low rank", dy.Rows, u.rank()), g.temp("gradient of low rank", dy.Rows, u.rank())
 		dev.GatherColumns(low, compute.Of(u.A.Value), ids)
-		dev.MatMulOuter(compute.Of(u.B.Grad), dy, low, u.Scale, true)
-		dev.MatMulGrad(dlow, dy, u.B.weight(), u.Scale, false)
+		dev.MatMulOuter(compute.Of(u.B.Grad), dy, low, u.Scale*scale, true)
+		dev.MatMulGrad(dlow, dy, u.B.weight(), u.Scale*scale, false)
 		dev.GatherColumnsGrad(compute.Of(u.A.Grad), dlow, ids, 1)
 	}
 }

@@ -132,6 +132,35 @@ var otherOperations = []operation{
 	{"GELU", width / 2, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
 		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.GLU(x, compute.GELUTanh) }
 	}},
+	{"exact GELU", width / 2, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
+		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.GLU(x, compute.GELU) }
+	}},
+	{"norm with an offset, gain trained", width, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
+		gain := f.gain(width, true)
+		gain.Offset = 1
+		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.RMSNorm(x, gain, 1e-5) }
+	}},
+	{"attention in a window, capped, of heads turned in part", 24, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
+		a := attention()
+		a.Window, a.SoftCap, a.Rotation = 2, 0.8, compute.NewRotation([]float64{1})
+		l := f.linear(width, part{out: a.Cols()})
+		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.Attention(g.Linear(x, l), a) }
+	}},
+	{"attention of long segments", 24, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
+		a := attention()
+		a.Long, a.LongFrom = compute.NewRotation([]float64{0.5, 0.1}), 2
+		l := f.linear(width, part{out: a.Cols()})
+		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.Attention(g.Linear(x, l), a) }
+	}},
+	{"head norm", 24, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
+		a := attention()
+		l := f.linear(width, part{out: a.Cols()})
+		n := &autodiff.HeadNorms{Query: f.gain(4, true), Key: f.gain(4, false), Eps: 1e-3}
+		n.Key.Offset = 1
+		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value {
+			return g.Attention(g.HeadNorm(g.Linear(x, l), a, n), a)
+		}
+	}},
 	{"dropout", width, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
 		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.Dropout(x, 0.3) }
 	}},
@@ -155,6 +184,18 @@ func TestGradients(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Rows of the embedding are scaled, logits capped, and both are one table.
+func TestGradientsOfAScaledAndCappedTable(t *testing.T) {
+	for _, trained := range []bool{true, false} {
+		f := newFixture(t)
+		table, l := f.table(6, width, trained), f.linear(width, part{out: width, lora: true})
+		table.Scale, table.SoftCap = 3, 0.7
+		g := autodiff.New(f.dev, rows, true)
+		g.Head(g.Linear(g.Embed(table), l), table)
+		f.checkGradientsWithin(g, packed(), 1e-3)
 	}
 }
 

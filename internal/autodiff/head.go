@@ -48,6 +48,9 @@ func (g *Graph) Head(x Value, t *Table) {
 		g.fail("head: %w", err)
 		return
 	}
+	if t.SoftCap > 0 && op.backward {
+		g.reserve("capped logits", chunk, t.Weight.Out)
+	}
 	if op.backward {
 		op.dx = x.result.like(x.cols())
 		op.out = []*result{op.dx}
@@ -78,6 +81,7 @@ func (op *headOp) forward() error {
 		xs := op.rows(from, to)
 		logits := g.temp("logits", to-from, op.table.Weight.Out)
 		op.multiply(logits, xs, from)
+		capped := op.softCap(logits)
 		sum, err := in.Loss(dev, logits, from, to)
 		if err != nil {
 			return err
@@ -86,6 +90,9 @@ func (op *headOp) forward() error {
 			return fmt.Errorf("loss of supervised rows %d to %d is %v: %w", from, to-1, sum, ErrNotFinite)
 		}
 		g.lossSum += sum
+		if capped.Array != nil {
+			dev.SoftCapGrad(logits, capped, op.table.SoftCap)
+		}
 		if g.train && op.table.Param != nil {
 			dev.MatMulOuter(compute.Of(op.table.Param.Grad), logits, xs, 1, true)
 		}
@@ -95,6 +102,21 @@ func (op *headOp) forward() error {
 	}
 	*g.lossValue = gorgonia.F32(g.lossSum)
 	return nil
+}
+
+// softCap bounds the logits, if the table says so, and returns a copy of them
+// if their gradient is needed.
+func (op *headOp) softCap(logits compute.Mat) compute.Mat {
+	if op.table.SoftCap <= 0 {
+		return compute.Mat{}
+	}
+	op.g.dev.SoftCap(logits, op.table.SoftCap)
+	if !op.backward {
+		return compute.Mat{}
+	}
+	capped := op.g.temp("capped logits", logits.Rows, logits.Cols)
+	op.g.dev.Copy(capped, logits)
+	return capped
 }
 
 // rows are the supervised rows from ≤ i < to of x.

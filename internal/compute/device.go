@@ -48,9 +48,10 @@ type Device interface {
 	LayerNormGrad(dx, dgain, dbias, dy, x, gain Mat, eps float32, add bool)
 
 	// Rotate turns the heads of x (N, heads·E) in place by the angle of each
-	// row's position: pairs (j, j+E/2) as Hugging Face's Llama has them, E being
-	// twice the number of r's frequencies. positions (N) are not negative.
-	// back turns the other way, which is the gradient.
+	// row's position: pairs (j, j+P/2) as Hugging Face's Llama has them, P being
+	// twice the number of r's frequencies. The columns of a head from P ≤ E on
+	// stay as they are. positions (N) are not negative. back turns the other
+	// way, which is the gradient.
 	Rotate(x Mat, headDim int, positions []int32, r *Rotation, back bool)
 	// Attention sets out (N,H·E) to attention within segments, causal or not as
 	// a says, and logsumexp (N,H), of the scaled scores, for the gradient. q
@@ -66,6 +67,11 @@ type Device interface {
 	// nor from how keys are cut into parts, nor from how many rows of its own
 	// sequence are computed in the same call. From, To and KeyOffset have no meaning here.
 	AttentionCached(out, q Mat, sequences []CachedSequence, a AttentionShape)
+
+	// SoftCap replaces each value of x by cap·tanh(x/cap), cap being positive.
+	SoftCap(x Mat, cap float32)
+	// SoftCapGrad multiplies dx by the slopes of SoftCap where it gave y: 1 − (y/cap)².
+	SoftCapGrad(dx, y Mat, cap float32)
 
 	// GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).
 	GLU(out, gateUp Mat, act Activation)
@@ -145,6 +151,7 @@ type Term struct {
 type AttentionShape struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float32 // of the scores, usually 1/sqrt(HeadDim)
+	SoftCap                 float32 // scaled scores s become SoftCap·tanh(s/SoftCap); 0 leaves them
 	From                    []int32 // (N)
 	To                      []int32 // (N); nil means the row itself is the last one it sees
 	// KeyOffset: query row i is key row KeyOffset+i, when k and v hold a cache
@@ -158,6 +165,9 @@ type AttentionShape struct {
 type CachedSequence struct {
 	Rows  int // queries
 	Parts []KV
+	// Window is how many keys a query sees at most, the newest of those it
+	// would see; 0 is all of them.
+	Window int
 }
 
 // KV is a part of a sequence's keys and values (n,G·E), rotated already; parts

@@ -44,11 +44,12 @@ func (m *Model) SaveAdapter(dir, base string) error {
 // storedTables are the tables whose own matrix PEFT stores beside the updates:
 // those with an update, where a target's name is one of a table.
 func (m *Model) storedTables() []string {
-	if !slices.Contains(m.LoRA.Targets, "embed_tokens") && !slices.Contains(m.LoRA.Targets, headName) {
+	if !slices.Contains(m.LoRA.Targets, "embed_tokens") && !slices.Contains(m.LoRA.Targets, "lm_head") {
 		return nil
 	}
 	var names []string
-	for _, name := range []string{embedName, headName} {
+	embed, head := m.tableNames()
+	for _, name := range []string{embed, head} {
 		if m.tableOf(name).LoRA != nil && m.sizes[name].r > 0 {
 			names = append(names, name)
 		}
@@ -183,7 +184,8 @@ func (m *Model) readUpdates(f *safetensors.File) error {
 // base's: with an update of the table, or because tokens were added. Those of
 // another size than the base's are refused.
 func (m *Model) readTables(f *safetensors.File, known map[string]bool) error {
-	for _, table := range []string{embedName, headName} {
+	embed, head := m.tableNames()
+	for _, table := range []string{embed, head} {
 		for _, name := range []string{baseLayerName(table), paramPrefix + table + ".weight"} {
 			info, ok := f.Info(name)
 			if !ok || known[name] || strings.Contains(name, ".base_layer.") && m.tableOf(table).LoRA == nil {

@@ -14,7 +14,7 @@ func Assemble(dev compute.Device, c Config, matrix func(name string, out, in int
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("assemble model: %w", err)
 	}
-	m, err := assemble(dev, c, &givenMatrices{randomWeights{dev: dev}, matrix})
+	m, err := assemble(dev, c, &givenMatrices{randomWeights{dev: dev, one: 1 - c.family().gainOffset}, matrix})
 	if err != nil {
 		return nil, fmt.Errorf("assemble model: %w", err)
 	}

@@ -17,6 +17,11 @@ type Cache struct {
 	own    bool  // the last part may be continued
 	room   int   // tokens that it is expected to hold
 	cuts   []int // lengths, ascending, at which a part ends because others will share it
+
+	// Of models with longrope: whether keys are turned as those of long
+	// sequences, and the tokens so far, to compute them again.
+	long   bool
+	tokens []int32
 }
 
 // part is rows of a segment, one after another.
@@ -27,7 +32,7 @@ type part struct {
 
 // segment is memory for the keys and values of some tokens in every layer.
 type segment struct {
-	array *tensor.Dense // (2·layers·rows, G·E): keys and values of a layer, layer after layer
+	array *tensor.Dense // keys (rows,G·E) and values of a layer, layer after layer
 	rows  int
 	users int // caches with a part of it
 }
@@ -49,7 +54,10 @@ func (c *Cache) Fork(n int) *Cache { return c.forkAt(c.length, n) }
 
 // forkAt is Fork after the first length tokens.
 func (c *Cache) forkAt(length, n int) *Cache {
-	f := &Cache{memory: c.memory, length: length, room: length + n, parts: make([]part, 0, len(c.parts)+2)}
+	f := &Cache{memory: c.memory, length: length, room: length + n, parts: make([]part, 0, len(c.parts)+2), long: c.long}
+	if c.tokens != nil {
+		f.tokens = c.tokens[:length:length]
+	}
 	for _, p := range c.parts {
 		if length == 0 {
 			break
@@ -143,10 +151,24 @@ func (c *Cache) release() {
 // were given back.
 type cacheMemory struct {
 	dev    compute.Device
-	layers int
-	width  int // G·E
-	free   []*segment
-	bytes  int // of free
+	widths []int // G·E, by layer
+	before []int // values of a row's keys and values in the layers before, by layer
+	row    int   // values of a row's keys and values in all layers
+	// longFrom is the length beyond which all keys of a sequence are turned in
+	// another way (autodiff.Attention.Long); 0 is that there is none.
+	longFrom int
+
+	free  []*segment
+	bytes int // of free
+}
+
+func newCacheMemory(dev compute.Device, widths []int) *cacheMemory {
+	m := &cacheMemory{dev: dev, widths: widths}
+	for _, w := range widths {
+		m.before = append(m.before, m.row)
+		m.row += 2 * w
+	}
+	return m
 }
 
 // take returns a segment of at least n rows without users.
@@ -165,7 +187,7 @@ func (m *cacheMemory) take(n int) *segment {
 		return s
 	}
 	n = (n + 7) / 8 * 8 // so that sequences of about one length find each other's
-	return &segment{array: m.dev.New(2*m.layers*n, m.width), rows: n}
+	return &segment{array: m.dev.New(n * m.row), rows: n}
 }
 
 // keep takes back a segment.
@@ -176,13 +198,14 @@ func (m *cacheMemory) keep(s *segment) {
 	}
 }
 
-func (m *cacheMemory) size(s *segment) int { return 4 * 2 * m.layers * s.rows * m.width }
+func (m *cacheMemory) size(s *segment) int { return 4 * s.rows * m.row }
 
 // kv views the rows of p in a layer.
 func (m *cacheMemory) kv(p part, layer int) compute.KV {
-	at := 2*layer*p.segment.rows + p.from
-	keys := compute.Mat{Array: p.segment.array, Offset: at * m.width, Rows: p.rows, Cols: m.width, Stride: m.width}
+	width := m.widths[layer]
+	at := m.before[layer]*p.segment.rows + p.from*width
+	keys := compute.Mat{Array: p.segment.array, Offset: at, Rows: p.rows, Cols: width, Stride: width}
 	values := keys
-	values.Offset += p.segment.rows * m.width
+	values.Offset += p.segment.rows * width
 	return compute.KV{Keys: keys, Values: values}
 }

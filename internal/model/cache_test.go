@@ -36,7 +36,7 @@ type place struct {
 func TestCachesAreListsOfRows(t *testing.T) {
 	rng := random.Stream(9, "caches")
 	for range 20 {
-		m := &cacheMemory{dev: cpu.New(1), layers: 1, width: 1}
+		m := newCacheMemory(cpu.New(1), []int{1})
 		type sequence struct {
 			c    *Cache
 			rows []place
@@ -101,7 +101,7 @@ func TestCachesAreListsOfRows(t *testing.T) {
 }
 
 func TestCutsEndParts(t *testing.T) {
-	m := &cacheMemory{dev: cpu.New(1), layers: 2, width: 3}
+	m := newCacheMemory(cpu.New(1), []int{3, 3})
 	c := &Cache{memory: m, room: 100, cuts: []int{20, 50}}
 	c.extend(30)
 	c.extend(40)
@@ -115,7 +115,7 @@ func TestCutsEndParts(t *testing.T) {
 }
 
 func TestCachesGrowWithoutManyParts(t *testing.T) {
-	m := &cacheMemory{dev: cpu.New(1), layers: 1, width: 1}
+	m := newCacheMemory(cpu.New(1), []int{1})
 	c := &Cache{memory: m}
 	for range 20000 {
 		c.extend(1)
@@ -127,7 +127,7 @@ func TestCachesGrowWithoutManyParts(t *testing.T) {
 
 // What is kept for later is bounded.
 func TestFreeMemoryIsBounded(t *testing.T) {
-	m := &cacheMemory{dev: cpu.New(1), layers: 1, width: 1 << 10}
+	m := newCacheMemory(cpu.New(1), []int{1 << 10})
 	var caches []*Cache
 	for range 10 {
 		c := &Cache{memory: m}

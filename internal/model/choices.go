@@ -137,7 +137,9 @@ func (s *choiceScorer) addBranches(rows int) {
 	shared := s.d.memory.take(rows)
 	at := 0
 	for _, r := range s.runs {
-		r.cache.continueIn(shared, at)
+		if !r.cache.outgrows(len(r.branch.tokens)) {
+			r.cache.continueIn(shared, at)
+		}
 		row := s.d.eager.add(Run{Cache: r.cache, Tokens: r.branch.tokens})
 		for j := range r.branch.tokens {
 			s.want(row+j, score{r.prompt, j + 1, r.branch.with(j+1, s.choices)})

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/retort-ml/retort/internal/compute"
@@ -18,12 +16,12 @@ import (
 // Config is what Hugging Face's config.json says of a model, as far as it
 // changes the mathematics. Field names follow that file.
 type Config struct {
-	ModelType             string // llama or qwen2
+	ModelType             string // one of families
 	HiddenSize            int    // D
-	IntermediateSize      int    // F
+	IntermediateSize      int    // F; the largest if layers differ
 	NumHiddenLayers       int
-	NumAttentionHeads     int // H
-	NumKeyValueHeads      int // G
+	NumAttentionHeads     int // H; the largest if layers differ
+	NumKeyValueHeads      int // G; the largest if layers differ
 	HeadDim               int // E
 	VocabSize             int // V
 	MaxPositionEmbeddings int
@@ -38,43 +36,27 @@ type Config struct {
 	BOS                   int32   // -1 if there is none
 	EOS                   []int32 // tokens that end an answer
 	PAD                   int32   // -1 if there is none
-}
 
-// configFile is config.json with everything that this package reads.
-type configFile struct {
-	Architectures         []string        `json:"architectures,omitempty"`
-	AttentionBias         *bool           `json:"attention_bias,omitempty"`
-	BOS                   json.RawMessage `json:"bos_token_id,omitempty"`
-	EOS                   json.RawMessage `json:"eos_token_id,omitempty"`
-	PAD                   json.RawMessage `json:"pad_token_id,omitempty"`
-	HeadDim               *int            `json:"head_dim,omitempty"`
-	HiddenAct             string          `json:"hidden_act,omitempty"`
-	HiddenSize            int             `json:"hidden_size"`
-	InitializerRange      *float64        `json:"initializer_range,omitempty"`
-	IntermediateSize      int             `json:"intermediate_size"`
-	MaxPositionEmbeddings int             `json:"max_position_embeddings"`
-	MLPBias               bool            `json:"mlp_bias"`
-	ModelType             string          `json:"model_type"`
-	NumAttentionHeads     int             `json:"num_attention_heads"`
-	NumHiddenLayers       int             `json:"num_hidden_layers"`
-	NumKeyValueHeads      *int            `json:"num_key_value_heads,omitempty"`
-	RMSNormEps            *float64        `json:"rms_norm_eps,omitempty"`
-	RopeTheta             *float64        `json:"rope_theta,omitempty"`
-	TieWordEmbeddings     *bool           `json:"tie_word_embeddings,omitempty"`
-	TorchDtype            string          `json:"torch_dtype,omitempty"`
-	VocabSize             int             `json:"vocab_size"`
-
-	// Fields that change the mathematics in ways not implemented: see refuse.
-	RopeScaling         json.RawMessage `json:"rope_scaling,omitempty"`
-	RopeParameters      json.RawMessage `json:"rope_parameters,omitempty"`
-	UseSlidingWindow    *bool           `json:"use_sliding_window,omitempty"`
-	SlidingWindow       json.RawMessage `json:"sliding_window,omitempty"`
-	LayerTypes          []string        `json:"layer_types,omitempty"`
-	PartialRotaryFactor *float64        `json:"partial_rotary_factor,omitempty"`
+	// What not every family has; zero is none.
+	Rope                RopeScaling
+	PartialRotaryFactor float64  // of a head's columns, those that are turned; 0 is all
+	LocalRopeTheta      float64  // of layers with a window (Gemma 3)
+	SlidingWindow       int      // rows that a row sees at most, itself among them
+	LayerTypes          []string // which layers have the window; nil is all
+	QueryPreAttnScalar  float64  // scores are divided by its root; 0 is HeadDim
+	AttnLogitSoftcap    float64
+	FinalLogitSoftcap   float64
+	NoHeadNorms         bool // of a family that may have them (OpenELM)
+	LayerHeads          []int
+	LayerKVHeads        []int
+	LayerIntermediate   []int
+	AttentionDropout    float64 // in training; see Model.Graph
+	ResidualDropout     float64
 }
 
 // LoadConfig reads config.json of a Hugging Face directory, and the end tokens
-// of generation_config.json. A model type or a field that changes the mathematics and is not implemented is an error naming it.
+// of generation_config.json. A model type or a field that changes the
+// mathematics and is not implemented is an error naming it.
 func LoadConfig(dir string) (Config, error) {
 	path := filepath.Join(dir, "config.json")
 	data, err := os.ReadFile(path)
@@ -88,45 +70,62 @@ func LoadConfig(dir string) (Config, error) {
 	return c, c.readGenerationConfig(dir)
 }
 
-// ParseConfig is LoadConfig for the bytes of a config.json.
+// ParseConfig is LoadConfig for the bytes of a config.json. What the file does
+// not say is what transformers takes instead.
 func ParseConfig(data []byte) (Config, error) {
-	var f configFile
-	if err := json.Unmarshal(data, &f); err != nil {
-		return Config{}, err
-	}
-	if err := f.refuse(); err != nil {
-		return Config{}, err
-	}
-	theta, err := f.ropeTheta()
+	f, err := parseFields(data)
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{
-		ModelType: f.ModelType, HiddenSize: f.HiddenSize, IntermediateSize: f.IntermediateSize,
-		NumHiddenLayers: f.NumHiddenLayers, NumAttentionHeads: f.NumAttentionHeads,
-		NumKeyValueHeads: or(f.NumKeyValueHeads, f.NumAttentionHeads),
-		VocabSize:        f.VocabSize, MaxPositionEmbeddings: f.MaxPositionEmbeddings,
-		RMSNormEps: or(f.RMSNormEps, 1e-6), RopeTheta: theta, HiddenAct: f.HiddenAct,
-		TieWordEmbeddings: or(f.TieWordEmbeddings, false),
-		InitializerRange:  or(f.InitializerRange, 0.02), BOS: -1, PAD: -1,
+	c := Config{ModelType: field(f, "model_type", ""), BOS: -1, PAD: -1}
+	family := c.family()
+	if family == nil {
+		return Config{}, fmt.Errorf("model_type %q: supported are %s", c.ModelType, strings.Join(modelTypes(), ", "))
 	}
-	if c.HiddenAct == "" {
-		c.HiddenAct = "silu"
+	f.take("quantization_config") // loadScheme reads it
+	if c.ModelType == "openelm" {
+		readOpenELM(f, &c)
+	} else {
+		f.readCommon(&c, family)
+		family.read(f, &c)
+		f.readLongrope(&c, family.originalPositions())
 	}
-	if c.NumAttentionHeads > 0 {
-		c.HeadDim = or(f.HeadDim, c.HiddenSize/c.NumAttentionHeads)
-	}
-	switch f.ModelType {
-	case "llama":
-		c.AttentionBias = or(f.AttentionBias, false)
-		c.OutputBias, c.MLPBias = c.AttentionBias, f.MLPBias
-	case "qwen2":
-		c.AttentionBias = true
-	}
+	c.AttentionDropout = field(f, "attention_dropout", 0.0)
 	if err := c.setSpecialTokens(f); err != nil {
+		f.errs = append(f.errs, err)
+	}
+	if err := f.err(c.ModelType); err != nil {
 		return Config{}, err
 	}
 	return c, c.Validate()
+}
+
+// readCommon reads the fields that nearly all families have.
+func (f *fields) readCommon(c *Config, family *family) {
+	d := &family.defaults
+	c.HiddenSize, c.IntermediateSize = field(f, "hidden_size", 0), field(f, "intermediate_size", 0)
+	c.NumHiddenLayers, c.NumAttentionHeads = field(f, "num_hidden_layers", 0), field(f, "num_attention_heads", 0)
+	c.VocabSize, c.MaxPositionEmbeddings = field(f, "vocab_size", 0), field(f, "max_position_embeddings", d.positions)
+	c.NumKeyValueHeads = missingOr(f, "num_key_value_heads", cmp.Or(d.kvHeads, c.NumAttentionHeads), c.NumAttentionHeads)
+	even := 0
+	if c.NumAttentionHeads > 0 {
+		even = c.HiddenSize / c.NumAttentionHeads
+	}
+	c.HeadDim = missingOr(f, "head_dim", cmp.Or(d.headDim, even), even)
+	c.RMSNormEps = field(f, "rms_norm_eps", d.eps)
+	c.InitializerRange = field(f, "initializer_range", 0.02)
+	c.TieWordEmbeddings = field(f, "tie_word_embeddings", d.tied)
+	c.HiddenAct = field(f, family.activation, d.activation)
+	f.readRope(c, d.theta)
+}
+
+// originalPositions is the original length of longrope that a configuration
+// leaves out; 0 is that there is none.
+func (f *family) originalPositions() int {
+	if f.modelType == "phi3" {
+		return f.defaults.positions
+	}
+	return 0
 }
 
 func or[T any](p *T, otherwise T) T {
@@ -136,100 +135,25 @@ func or[T any](p *T, otherwise T) T {
 	return *p
 }
 
-func absent(raw json.RawMessage) bool {
-	s := strings.Join(strings.Fields(string(raw)), "")
-	return s == "" || s == "null" || s == "{}" || s == "[]" || s == "false"
-}
-
-// refuse names what the file asks for and this package does not do.
-func (f *configFile) refuse() error {
-	var errs []error
-	no := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !slices.Contains([]string{"llama", "qwen2"}, f.ModelType) {
-		no("model_type %q: supported are llama and qwen2", f.ModelType)
-	}
-	if !absent(f.RopeScaling) {
-		if p, err := parseRope(f.RopeScaling); err != nil || p.kind() != "default" {
-			no("rope_scaling %s is not supported", f.RopeScaling)
-		}
-	}
-	if f.ModelType == "qwen2" && or(f.UseSlidingWindow, false) {
-		no("use_sliding_window is not supported")
-	}
-	if f.ModelType == "llama" && !absent(f.SlidingWindow) {
-		no("sliding_window %s is not supported", f.SlidingWindow)
-	}
-	for i, t := range f.LayerTypes {
-		if t != "full_attention" {
-			no("layer_types[%d] %q is not supported", i, t)
-			break
-		}
-	}
-	if or(f.PartialRotaryFactor, 1) != 1 {
-		no("partial_rotary_factor %v is not supported", *f.PartialRotaryFactor)
-	}
-	return errors.Join(errs...)
-}
-
-// ropeTheta is rope_theta, or rope_parameters.rope_theta of newer files.
-func (f *configFile) ropeTheta() (float64, error) {
-	if absent(f.RopeParameters) {
-		return or(f.RopeTheta, 10000), nil
-	}
-	p, err := parseRope(f.RopeParameters)
-	if err != nil {
-		return 0, fmt.Errorf("rope_parameters: %w", err)
-	}
-	if kind := p.kind(); kind != "" && kind != "default" {
-		return 0, fmt.Errorf("rope_parameters.rope_type %q is not supported", kind)
-	}
-	return or(p.Theta, or(f.RopeTheta, 10000)), nil
-}
-
-// rope is rope_scaling, or rope_parameters of newer files.
-type rope struct {
-	Theta   *float64 `json:"rope_theta"`
-	Type    string   `json:"rope_type"`
-	OldType string   `json:"type"`
-	Partial *float64 `json:"partial_rotary_factor"`
-}
-
-// parseRope refuses fields that it does not know: parameters by layer type, or
-// of another kind of scaling.
-func parseRope(raw json.RawMessage) (rope, error) {
-	var p rope
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return rope{}, err
-	}
-	if or(p.Partial, 1) != 1 {
-		return rope{}, fmt.Errorf("partial_rotary_factor %v is not supported", *p.Partial)
-	}
-	return p, nil
-}
-
-func (p rope) kind() string { return cmp.Or(p.Type, p.OldType) }
-
-func (c *Config) setSpecialTokens(f configFile) error {
+func (c *Config) setSpecialTokens(f *fields) error {
 	for _, t := range []struct {
 		name string
-		raw  json.RawMessage
 		set  func([]int32)
 	}{
-		{"bos_token_id", f.BOS, func(ids []int32) { c.BOS = ids[0] }},
-		{"pad_token_id", f.PAD, func(ids []int32) { c.PAD = ids[0] }},
-		{"eos_token_id", f.EOS, func(ids []int32) { c.EOS = ids }},
+		{"bos_token_id", func(ids []int32) { c.BOS = ids[0] }},
+		{"pad_token_id", func(ids []int32) { c.PAD = ids[0] }},
+		{"eos_token_id", func(ids []int32) { c.EOS = ids }},
 	} {
-		if absent(t.raw) {
+		raw := f.take(t.name)
+		if absent(raw) {
 			continue
 		}
 		var one int32
 		var list []int32
-		if json.Unmarshal(t.raw, &one) == nil {
+		if json.Unmarshal(raw, &one) == nil {
 			list = []int32{one}
-		} else if err := json.Unmarshal(t.raw, &list); err != nil {
-			return fmt.Errorf("%s %s: want a token id or a list of them", t.name, t.raw)
+		} else if err := json.Unmarshal(raw, &list); err != nil {
+			return fmt.Errorf("%s %s: want a token id or a list of them", t.name, raw)
 		}
 		if len(list) > 0 {
 			t.set(list)
@@ -257,20 +181,28 @@ func (c *Config) Validate() error {
 			bad("%s is %d: want 1 to %d", v.name, v.value, most)
 		}
 	}
-	if c.NumKeyValueHeads > 0 && c.NumAttentionHeads%c.NumKeyValueHeads != 0 {
-		bad("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.NumAttentionHeads, c.NumKeyValueHeads)
+	if c.family() == nil {
+		bad("model_type %q: supported are %s", c.ModelType, strings.Join(modelTypes(), ", "))
 	}
-	if c.HeadDim%2 != 0 {
-		bad("head_dim %d is odd: rotary positions need pairs", c.HeadDim)
-	}
+	c.checkLayers(bad)
+	c.checkRope(bad)
 	if !(float32(c.RMSNormEps) > 0 && c.RMSNormEps <= 1) {
 		bad("rms_norm_eps is %v: want a positive number up to 1", c.RMSNormEps)
 	}
-	if !(c.RopeTheta > 0 && c.RopeTheta <= math.MaxFloat64) {
-		bad("rope_theta is %v: want a positive number", c.RopeTheta)
-	}
 	if !(c.InitializerRange >= 0 && c.InitializerRange <= math.MaxFloat32) {
 		bad("initializer_range is %v: want a number from 0 on", c.InitializerRange)
+	}
+	for _, v := range []struct {
+		name  string
+		value float64
+	}{
+		{"query_pre_attn_scalar", c.QueryPreAttnScalar}, {"attn_logit_softcapping", c.AttnLogitSoftcap},
+		{"final_logit_softcapping", c.FinalLogitSoftcap},
+	} {
+		// Of 0 and of numbers that float32 lacks nothing can be divided by.
+		if !(v.value >= 0 && v.value <= math.MaxFloat32) || v.value > 0 && v.value < 1e-30 {
+			bad("%s is %v: want a positive number", v.name, v.value)
+		}
 	}
 	if _, ok := activations[c.HiddenAct]; !ok {
 		bad("hidden_act %q is not supported", c.HiddenAct)
@@ -283,47 +215,93 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
+// checkLayers reports layers that do not fit the model.
+func (c *Config) checkLayers(bad func(format string, args ...any)) {
+	n := c.NumHiddenLayers
+	for _, list := range []int{len(c.LayerTypes), len(c.LayerHeads), len(c.LayerKVHeads), len(c.LayerIntermediate)} {
+		if list != 0 && list != n {
+			bad("a list of %d entries for %d layers", list, n)
+			return
+		}
+	}
+	if c.SlidingWindow < 0 || c.SlidingWindow > maxSize {
+		bad("sliding_window is %d: want up to %d", c.SlidingWindow, maxSize)
+	}
+	if c.LayerHeads == nil {
+		if c.NumKeyValueHeads > 0 && c.NumAttentionHeads%c.NumKeyValueHeads != 0 {
+			bad("num_attention_heads %d is not a multiple of num_key_value_heads %d", c.NumAttentionHeads, c.NumKeyValueHeads)
+		}
+		return
+	}
+	if len(c.LayerKVHeads) != n || len(c.LayerIntermediate) != n {
+		bad("heads and widths of layers: want all of them for %d layers", n)
+		return
+	}
+	for i, h := range c.LayerHeads {
+		if g := c.LayerKVHeads[i]; h < 1 || g < 1 || h > maxSize || h%g != 0 {
+			bad("num_query_heads[%d] is %d and num_kv_heads %d: want a multiple of it", i, h, g)
+		}
+		if w := c.LayerIntermediate[i]; w < 1 || w > maxSize {
+			bad("the width of the MLP of layer %d is %d: want 1 to %d", i, w, maxSize)
+		}
+	}
+}
+
 var activations = map[string]compute.Activation{
-	"silu": compute.SiLU, "swish": compute.SiLU, "gelu_pytorch_tanh": compute.GELUTanh,
+	"silu": compute.SiLU, "swish": compute.SiLU, "gelu_pytorch_tanh": compute.GELUTanh, "gelu_new": compute.GELUTanh,
+	"gelu": compute.GELU, "relu": compute.ReLU,
+}
+
+// architectures are transformers' names of the classes.
+var architectures = map[string]string{
+	"llama": "LlamaForCausalLM", "mistral": "MistralForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM",
+	"phi3": "Phi3ForCausalLM", "gemma": "GemmaForCausalLM", "gemma2": "Gemma2ForCausalLM", "gemma3_text": "Gemma3ForCausalLM",
 }
 
 // JSON is the config.json that transformers reads; dtype is the torch name of
 // the weights' type.
 func (c *Config) JSON(dtype string) ([]byte, error) {
-	f := configFile{
-		ModelType: c.ModelType, HiddenSize: c.HiddenSize, IntermediateSize: c.IntermediateSize,
-		NumHiddenLayers: c.NumHiddenLayers, NumAttentionHeads: c.NumAttentionHeads,
-		NumKeyValueHeads: &c.NumKeyValueHeads, HeadDim: &c.HeadDim, VocabSize: c.VocabSize,
-		MaxPositionEmbeddings: c.MaxPositionEmbeddings, RMSNormEps: &c.RMSNormEps, RopeTheta: &c.RopeTheta,
-		HiddenAct: c.HiddenAct, TieWordEmbeddings: &c.TieWordEmbeddings, MLPBias: c.MLPBias,
-		InitializerRange: &c.InitializerRange, TorchDtype: dtype,
-	}
-	switch c.ModelType {
-	case "llama":
-		f.Architectures, f.AttentionBias = []string{"LlamaForCausalLM"}, &c.AttentionBias
-	case "qwen2":
-		f.Architectures = []string{"Qwen2ForCausalLM"}
-	}
-	var err error
-	id := func(v any) json.RawMessage {
-		raw, e := json.Marshal(v)
-		err = errors.Join(err, e)
-		return raw
+	out := map[string]any{"model_type": c.ModelType, "torch_dtype": dtype, "attention_dropout": c.AttentionDropout}
+	if c.ModelType == "openelm" {
+		writeOpenELM(c, out)
+	} else {
+		c.writeCommon(out)
+		c.family().write(c, out)
 	}
 	if c.BOS >= 0 {
-		f.BOS = id(c.BOS)
+		out["bos_token_id"] = c.BOS
 	}
 	if c.PAD >= 0 {
-		f.PAD = id(c.PAD)
+		out["pad_token_id"] = c.PAD
 	}
 	if len(c.EOS) == 1 {
-		f.EOS = id(c.EOS[0])
+		out["eos_token_id"] = c.EOS[0]
 	} else if len(c.EOS) > 1 {
-		f.EOS = id(c.EOS)
+		out["eos_token_id"] = c.EOS
 	}
-	if err != nil {
-		return nil, err
-	}
-	data, err := json.MarshalIndent(f, "", "  ")
+	data, err := json.MarshalIndent(out, "", "  ")
 	return append(data, '\n'), err
+}
+
+// writeCommon is the way back of readCommon.
+func (c *Config) writeCommon(out map[string]any) {
+	for name, v := range map[string]any{
+		"architectures": []string{architectures[c.ModelType]},
+		"hidden_size":   c.HiddenSize, "intermediate_size": c.IntermediateSize, "num_hidden_layers": c.NumHiddenLayers,
+		"num_attention_heads": c.NumAttentionHeads, "num_key_value_heads": c.NumKeyValueHeads, "head_dim": c.HeadDim,
+		"vocab_size": c.VocabSize, "max_position_embeddings": c.MaxPositionEmbeddings, "rms_norm_eps": c.RMSNormEps,
+		"rope_theta": c.RopeTheta, "initializer_range": c.InitializerRange, "tie_word_embeddings": c.TieWordEmbeddings,
+		c.family().activation: c.HiddenAct,
+	} {
+		out[name] = v
+	}
+	if scaling := c.Rope.file(); scaling != nil {
+		out["rope_scaling"] = scaling
+	}
+	if c.Rope.Type == "longrope" && c.Rope.OriginalMax > 0 {
+		out["original_max_position_embeddings"] = c.Rope.OriginalMax
+	}
+	if c.PartialRotaryFactor != 0 {
+		out["partial_rotary_factor"] = c.PartialRotaryFactor
+	}
 }

@@ -63,7 +63,7 @@ func TestParseConfigAccepts(t *testing.T) {
 		{"rope_scaling by default, old", fields{"rope_scaling": json.RawMessage("{ \"type\"\t:\n\"default\" }")}, func(*model.Config) {}},
 		{"rope_scaling empty", fields{"rope_scaling": json.RawMessage("{ }")}, func(*model.Config) {}},
 		{"qwen2", fields{"model_type": "qwen2", "use_sliding_window": false, "sliding_window": 4096, "max_window_layers": 28, "mlp_bias": true,
-			"attention_bias": false, "layer_types": []string{"full_attention", "full_attention"}}, func(c *model.Config) { c.ModelType, c.AttentionBias = "qwen2", true }},
+			"attention_bias": false, "layer_types": []string{"full_attention", "full_attention", "full_attention"}, "num_key_value_heads": 4}, func(c *model.Config) { c.ModelType, c.AttentionBias = "qwen2", true }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := model.ParseConfig(configJSON(c.fields))
@@ -88,23 +88,39 @@ func TestParseConfigRefuses(t *testing.T) {
 		fields fields
 		want   []string
 	}{
-		{"another architecture", fields{"model_type": "gemma2"}, []string{`model_type "gemma2"`, "llama and qwen2"}},
+		{"another architecture", fields{"model_type": "gpt_neox"}, []string{`model_type "gpt_neox"`, "llama, mistral, qwen2"}},
+		{"rope scaling that is not known", fields{"rope_scaling": fields{"type": "ntk", "factor": 2}}, []string{"rope_scaling", "ntk"}},
+		{"unknown field", fields{"residual_multiplier": 0.22}, []string{"residual_multiplier 0.22", "llama"}},
+		{"unknown fields", fields{"num_experts": 8, "logits_scaling": []int{1}}, []string{"num_experts 8", "logits_scaling [1]"}},
 		{"no architecture", fields{"model_type": nil}, []string{`model_type ""`}},
 		{"rope scaling", fields{"rope_scaling": fields{"rope_type": "llama3", "factor": 8}}, []string{"rope_scaling", "llama3"}},
-		{"old rope scaling", fields{"rope_scaling": fields{"type": "linear", "factor": 2}}, []string{"rope_scaling", "linear"}},
+		{"old rope scaling", fields{"rope_scaling": fields{"type": "linear", "factor": 0}}, []string{"rope_scaling", "linear", "factor"}},
+		{"rope scaling with a field of another", fields{"rope_scaling": fields{"rope_type": "linear", "factor": 2.0, "beta_fast": 3}}, []string{"rope_scaling", "beta_fast 3"}},
+		{"negative rope scaling", fields{"rope_scaling": fields{"rope_type": "linear", "factor": -2}}, []string{"rope_scaling", "factor -2"}},
+		{"longrope of another width", fields{"model_type": "phi3", "rope_scaling": fields{"type": "longrope", "short_factor": []int{1}, "long_factor": []int{2}}}, []string{"rope_scaling", "1 factors", "8 rotary pairs"}},
+		{"yarn of phi3", fields{"model_type": "phi3", "rope_scaling": fields{"type": "yarn", "factor": 2}}, []string{"yarn", "phi3"}},
+		{"mixed layers of mistral", fields{"model_type": "mistral", "num_key_value_heads": 2, "layer_types": []string{"sliding_attention", "full_attention", "sliding_attention"}}, []string{`layer_types[1] "full_attention"`}},
+		{"an unknown kind of layer", fields{"model_type": "qwen3", "num_key_value_heads": 2, "layer_types": []string{"full_attention", "linear_attention", "full_attention"}}, []string{`layer_types[1] "linear_attention"`}},
+		{"odd part of a head", fields{"model_type": "phi3", "partial_rotary_factor": 0.2}, []string{"partial_rotary_factor 0.2", "3 columns of 16"}},
+		{"attention_bias of mistral", fields{"model_type": "mistral", "num_key_value_heads": 2, "attention_bias": true}, []string{"attention_bias true"}},
+		{"negative cap", fields{"model_type": "gemma2", "final_logit_softcapping": -1}, []string{"final_logit_softcapping is -1"}},
+		{"a list beyond memory", fields{"model_type": "gemma2", "num_hidden_layers": 1 << 24}, []string{"16777216 layers"}},
+		{"no window", fields{"model_type": "mistral", "sliding_window": 0, "num_key_value_heads": 2}, []string{"sliding_window is 0"}},
+		{"layers of openelm", fields{"model_type": "openelm", "num_transformer_layers": 2, "num_query_heads": []int{1}, "num_kv_heads": []int{1, 1}}, []string{"num_query_heads [1]", "2 layers"}},
+		{"openelm without gates", fields{"model_type": "openelm", "ffn_with_glu": false}, []string{"ffn_with_glu"}},
 		{"rope scaling without type", fields{"rope_scaling": fields{"factor": 2}}, []string{"rope_scaling"}},
 		{"rope scaling with a decoy", fields{"rope_scaling": fields{"rope_type": "yarn", "was": fields{"rope_type": "default"}}}, []string{"rope_scaling"}},
 		{"rope scaling of another type", fields{"rope_scaling": 2}, []string{"rope_scaling 2"}},
 		{"rope_parameters", fields{"rope_parameters": fields{"rope_type": "yarn", "rope_theta": 1e6}}, []string{"rope_parameters", "yarn"}},
 		{"rope_parameters by layer type", fields{"rope_parameters": fields{"full_attention": fields{"rope_theta": 1e6}}}, []string{"rope_parameters", "full_attention"}},
-		{"rope_parameters, partial", fields{"rope_parameters": fields{"rope_theta": 1e6, "partial_rotary_factor": 0.5}}, []string{"rope_parameters", "partial_rotary_factor 0.5"}},
+		{"rope_parameters, partial", fields{"rope_parameters": fields{"rope_theta": 1e6, "partial_rotary_factor": 0.5}}, []string{"partial_rotary_factor 0.5"}},
 		{"rope_parameters with a factor", fields{"rope_parameters": fields{"rope_theta": 1e6, "factor": 8}}, []string{"rope_parameters", "factor"}},
 		{"partial rotation", fields{"partial_rotary_factor": 0.5}, []string{"partial_rotary_factor 0.5"}},
 		{"sliding window", fields{"sliding_window": 128}, []string{"sliding_window 128"}},
-		{"sliding window of qwen2", fields{"model_type": "qwen2", "use_sliding_window": true}, []string{"use_sliding_window"}},
-		{"layer types", fields{"layer_types": []string{"full_attention", "sliding_attention"}}, []string{`layer_types[1] "sliding_attention"`}},
+		{"sliding window of qwen2", fields{"model_type": "qwen2", "num_key_value_heads": 4, "sliding_window": -3}, []string{"sliding_window is -3"}},
+		{"layer types", fields{"layer_types": []string{"full_attention", "sliding_attention", "full_attention"}}, []string{`layer_types[1] "sliding_attention"`}},
 		{"several at once", fields{"sliding_window": 128, "partial_rotary_factor": 0.25}, []string{"sliding_window", "partial_rotary_factor"}},
-		{"activation", fields{"hidden_act": "relu"}, []string{`hidden_act "relu"`}},
+		{"activation", fields{"hidden_act": "quick_gelu"}, []string{`hidden_act "quick_gelu"`}},
 		{"odd heads", fields{"head_dim": 15}, []string{"head_dim 15 is odd"}},
 		{"heads that do not group", fields{"num_key_value_heads": 3}, []string{"num_attention_heads 4 is not a multiple of num_key_value_heads 3"}},
 		{"no heads", fields{"num_attention_heads": 0}, []string{"num_attention_heads is 0", "head_dim is 0"}},
@@ -113,7 +129,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		{"huge", fields{"vocab_size": 1 << 40, "hidden_size": 1 << 30}, []string{"vocab_size is 1099511627776", "hidden_size is 1073741824"}},
 		{"beyond int", fields{"hidden_size": json.Number("1e30")}, []string{"hidden_size"}},
 		{"a fraction", fields{"hidden_size": 64.5}, []string{"hidden_size"}},
-		{"missing", fields{"vocab_size": nil, "hidden_size": nil, "max_position_embeddings": nil}, []string{"vocab_size is 0", "hidden_size is 0", "max_position_embeddings is 0"}},
+		{"missing", fields{"vocab_size": nil, "hidden_size": nil, "max_position_embeddings": 0}, []string{"vocab_size is 0", "hidden_size is 0", "max_position_embeddings is 0"}},
 		{"null", fields{"intermediate_size": null}, []string{"intermediate_size is 0"}},
 		{"epsilon", fields{"rms_norm_eps": 0}, []string{"rms_norm_eps is 0"}},
 		{"epsilon that float32 lacks", fields{"rms_norm_eps": 1e-60}, []string{"rms_norm_eps is 1e-60"}},
@@ -200,6 +216,9 @@ func TestNewFollowsTheSeed(t *testing.T) {
 func FuzzParseConfig(f *testing.F) {
 	f.Add(configJSON(nil))
 	f.Add(configJSON(fields{"rope_parameters": fields{"rope_theta": 1e6}, "eos_token_id": []int{1, 2}, "head_dim": 8}))
+	f.Add(configJSON(fields{"model_type": "gemma3_text", "rope_scaling": fields{"rope_type": "linear", "factor": 8}}))
+	f.Add(configJSON(fields{"model_type": "phi3", "rope_scaling": fields{"type": "su", "short_factor": []int{1}, "long_factor": []int{2}}, "head_dim": 2}))
+	f.Add(configJSON(fields{"model_type": "openelm", "num_transformer_layers": 2, "ffn_multipliers": []float64{0.5, 4}, "num_gqa_groups": 4}))
 	f.Add([]byte(`{"model_type":"qwen2","num_attention_heads":-3,"rope_scaling":[1]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := model.ParseConfig(data)

@@ -44,7 +44,11 @@ func (m *Model) GeneratingBytes() int {
 
 // cacheBytes is a Cache of n tokens.
 func (m *Model) cacheBytes(n int) int {
-	return 4 * 2 * len(m.Layers) * ((n + 7) / 8 * 8) * m.Config.NumKeyValueHeads * m.Config.HeadDim
+	width := 0
+	for _, w := range m.cacheWidths() {
+		width += w
+	}
+	return 4 * 2 * ((n + 7) / 8 * 8) * width
 }
 
 // headBytes are the arrays of headArrays for so many rows.
@@ -106,6 +110,11 @@ func (s *stepSize) Linear(_ int, l *autodiff.Linear) int {
 	}
 	s.lowRank = max(s.lowRank, rank)
 	return s.next(l.Out())
+}
+
+// HeadNorm is an array of the packed width.
+func (s *stepSize) HeadNorm(qkv int, _ *autodiff.Attention, _ *autodiff.HeadNorms) int {
+	return s.next(qkv)
 }
 
 // Attention is an array of the queries' width.

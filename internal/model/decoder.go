@@ -12,7 +12,7 @@ import (
 type Decoder struct {
 	m       *Model
 	eager   eager
-	memory  cacheMemory
+	memory  *cacheMemory
 	sampler sampler
 	rows    []int32 // that logits are of
 }
@@ -24,12 +24,26 @@ func NewDecoder(m *Model) *Decoder {
 			u.Refresh(m.dev, m.weightOf(t))
 		}
 	}
-	return &Decoder{m: m, eager: newEager(m.dev), memory: cacheMemory{dev: m.dev, layers: len(m.Layers),
-		width: m.Config.NumKeyValueHeads * m.Config.HeadDim}}
+	d := &Decoder{m: m, eager: newEager(m.dev), memory: newCacheMemory(m.dev, m.cacheWidths())}
+	for _, l := range m.Layers {
+		if l.attention.Long != nil {
+			d.memory.longFrom = l.attention.LongFrom
+		}
+	}
+	return d
+}
+
+// cacheWidths are the widths G·E of each layer's keys.
+func (m *Model) cacheWidths() []int {
+	widths := make([]int, len(m.Layers))
+	for i := range m.Layers {
+		widths[i] = m.Layers[i].attention.KVHeads * m.Config.HeadDim
+	}
+	return widths
 }
 
 // NewCache returns an empty cache with room for n tokens.
-func (d *Decoder) NewCache(n int) *Cache { return &Cache{memory: &d.memory, room: n} }
+func (d *Decoder) NewCache(n int) *Cache { return &Cache{memory: d.memory, room: n} }
 
 // Run is tokens that continue the sequence of a cache.
 type Run struct {
@@ -56,14 +70,24 @@ func (d *Decoder) Step(runs []Run) (compute.Mat, error) {
 		}
 	}
 	d.eager.begin()
+	d.rows = d.rows[:0]
 	for _, generated := range []bool{false, true} {
 		for _, r := range runs {
 			if r.Generated == generated {
-				d.eager.add(r)
+				first := d.eager.add(r)
+				for j := range r.Tokens {
+					d.rows = append(d.rows, int32(first+j))
+				}
 			}
 		}
 	}
-	return d.run(), nil
+	h := d.run()
+	if len(d.rows) == h.Rows {
+		return h, nil
+	}
+	x := d.eager.array(slot{name: "step rows"}, len(d.rows), h.Cols)
+	d.m.dev.Gather(x, h, d.rows)
+	return x, nil
 }
 
 // run computes the runs that were added since the step began.
@@ -92,7 +116,7 @@ func (d *Decoder) checkTokens(tokens []int32, length int) error {
 func (d *Decoder) Logits(h compute.Mat, rows []int32) compute.Mat {
 	x, y := d.headArrays(h, rows)
 	d.m.Head.Logits(d.m.dev, &d.eager.sums, y, x, x.Rows, d.eager.lowRank)
-	return y
+	return d.softCap(y)
 }
 
 // nextLogits are Logits to choose a sequence's next token from: products for
@@ -100,7 +124,15 @@ func (d *Decoder) Logits(h compute.Mat, rows []int32) compute.Mat {
 func (d *Decoder) nextLogits(h compute.Mat, rows []int32) compute.Mat {
 	x, y := d.headArrays(h, rows)
 	d.m.Head.Logits(d.m.dev, &d.eager.sums, y, x, 0, d.eager.lowRank)
-	return y
+	return d.softCap(y)
+}
+
+// softCap bounds logits as the head does.
+func (d *Decoder) softCap(logits compute.Mat) compute.Mat {
+	if limit := d.m.Head.SoftCap; limit > 0 {
+		d.m.dev.SoftCap(logits, limit)
+	}
+	return logits
 }
 
 // headArrays returns the rows of h and an array for their logits.

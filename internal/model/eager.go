@@ -50,14 +50,21 @@ func (e *eager) begin() {
 // add appends a run's tokens to its cache and to the step, and returns its
 // first row. Generated runs come after all others. From then on the cache can
 // be forked: in every layer, all keys and values are written before any is read.
+//
+// A run that makes its sequence a long one has the rows of all its tokens.
 func (e *eager) add(r Run) int {
-	row := len(e.tokens)
-	for j := range r.Tokens {
+	tokens := r.Tokens
+	if r.Cache.outgrows(len(tokens)) {
+		tokens = r.Cache.restart(tokens)
+	}
+	row := len(e.tokens) + len(tokens) - len(r.Tokens)
+	for j := range tokens {
 		e.positions = append(e.positions, int32(r.Cache.length+j))
 	}
-	e.tokens = append(e.tokens, r.Tokens...)
-	e.runs = append(e.runs, added{r.Cache, len(r.Tokens)})
-	r.Cache.extend(len(r.Tokens))
+	e.tokens = append(e.tokens, tokens...)
+	e.runs = append(e.runs, added{r.Cache, len(tokens)})
+	r.Cache.note(tokens)
+	r.Cache.extend(len(tokens))
 	if !r.Generated {
 		e.generated = len(e.tokens)
 	}
@@ -102,7 +109,18 @@ func (e *eager) Embed(t *autodiff.Table) compute.Mat {
 // RMSNorm normalizes the rows of x.
 func (e *eager) RMSNorm(x compute.Mat, gain *autodiff.Gain, eps float32) compute.Mat {
 	y := e.next(x.Cols)
-	e.dev.RMSNorm(y, x, compute.Of(gain.Values), eps)
+	e.dev.RMSNorm(y, x, e.scales(gain), eps)
+	return y
+}
+
+func (e *eager) scales(gain *autodiff.Gain) compute.Mat {
+	return gain.Scales(e.dev, func(cols int) compute.Mat { return e.array(slot{name: "gain"}, 1, cols) })
+}
+
+// HeadNorm normalizes the heads of queries and keys.
+func (e *eager) HeadNorm(qkv compute.Mat, a *autodiff.Attention, n *autodiff.HeadNorms) compute.Mat {
+	y := e.next(qkv.Cols)
+	n.Forward(e.dev, y, qkv, a, e.scales)
 	return y
 }
 
@@ -122,8 +140,7 @@ func (e *eager) lowRank(rows, cols int) compute.Mat {
 // within each sequence.
 func (e *eager) Attention(qkv compute.Mat, a *autodiff.Attention) compute.Mat {
 	q, k, v := a.Split(qkv)
-	e.dev.Rotate(q, a.HeadDim, e.positions, a.Rotation, false)
-	e.dev.Rotate(k, a.HeadDim, e.positions, a.Rotation, false)
+	e.rotate(q, k, a)
 	row := 0
 	for _, r := range e.runs {
 		r.cache.newest(r.rows, func(p part, before int) {
@@ -135,14 +152,34 @@ func (e *eager) Attention(qkv compute.Mat, a *autodiff.Attention) compute.Mat {
 		row += r.rows
 	}
 	y := e.next(q.Cols)
-	e.dev.AttentionCached(y, q, e.cached(), compute.AttentionShape{
-		Heads: a.Heads, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Scale: a.Scale})
+	e.dev.AttentionCached(y, q, e.cached(a.Window), compute.AttentionShape{
+		Heads: a.Heads, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Scale: a.Scale, SoftCap: a.SoftCap})
 	e.layer++
 	return y
 }
 
-// cached lists this layer's keys and values of every run.
-func (e *eager) cached() []compute.CachedSequence {
+// rotate turns queries and keys by their positions.
+func (e *eager) rotate(q, k compute.Mat, a *autodiff.Attention) {
+	if a.Long == nil {
+		e.dev.Rotate(q, a.HeadDim, e.positions, a.Rotation, false)
+		e.dev.Rotate(k, a.HeadDim, e.positions, a.Rotation, false)
+		return
+	}
+	row := 0
+	for _, r := range e.runs {
+		next, rotation := row+r.rows, a.Rotation
+		if r.cache.long {
+			rotation = a.Long
+		}
+		for _, x := range []compute.Mat{q, k} {
+			e.dev.Rotate(x.RowRange(row, next), a.HeadDim, e.positions[row:next], rotation, false)
+		}
+		row = next
+	}
+}
+
+// cached lists this layer's keys and values of every run, seen in a window.
+func (e *eager) cached(window int) []compute.CachedSequence {
 	e.sequences, e.parts = e.sequences[:0], e.parts[:0]
 	for _, r := range e.runs {
 		for _, p := range r.cache.parts {
@@ -152,7 +189,7 @@ func (e *eager) cached() []compute.CachedSequence {
 	rest := e.parts
 	for _, r := range e.runs {
 		n := len(r.cache.parts)
-		e.sequences = append(e.sequences, compute.CachedSequence{Rows: r.rows, Parts: rest[:n:n]})
+		e.sequences = append(e.sequences, compute.CachedSequence{Rows: r.rows, Parts: rest[:n:n], Window: window})
 		rest = rest[n:]
 	}
 	return e.sequences

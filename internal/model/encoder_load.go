@@ -44,7 +44,7 @@ func LoadEncoder(dev compute.Device, dir string, labels []string, rng *rand.Rand
 	}
 	return loadClassifier(dir, func(f *safetensors.Model) (*Classifier, error) {
 		w := &encoderFileWeights{storedWeights: plainWeights(dev, f), prefix: encoders[c.ModelType].prefix + ".",
-			fresh: &newEncoderWeights{randomWeights{dev, rng, c.InitializerRange}}}
+			fresh: &newEncoderWeights{randomWeights{dev, rng, c.InitializerRange, 1}}}
 		w.bare = !w.has(func(name string) bool { return strings.HasPrefix(name, w.prefix) })
 		m, err := assembleClassifier(dev, c, w)
 		if err != nil {

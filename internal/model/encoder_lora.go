@@ -96,7 +96,7 @@ func (c *Classifier) targets(o *LoRA, strict bool) ([]target, error) {
 			used[name] = used[name] || isTarget(mod.name, name) || strings.EqualFold(name, allLinear)
 		}
 		if _, ok := s.chosenBy(mod.name, !savedWhole(mod.name, o.ModulesToSave)); ok {
-			list = append(list, target{mod.name, mod.part})
+			list = append(list, target{name: mod.name, part: mod.part})
 		}
 	}
 	for _, name := range s.names {

@@ -17,7 +17,7 @@ func NewClassifier(dev compute.Device, c ClassifierConfig, rng *rand.Rand) (*Cla
 	if n := c.parameters(); n > maxNewParameters {
 		return nil, fmt.Errorf("new classifier: %.3g parameters: want at most %.3g", n, float64(maxNewParameters))
 	}
-	m, err := assembleClassifier(dev, c, &newEncoderWeights{randomWeights{dev, rng, c.InitializerRange}})
+	m, err := assembleClassifier(dev, c, &newEncoderWeights{randomWeights{dev, rng, c.InitializerRange, 1}})
 	if err != nil {
 		return nil, err
 	}

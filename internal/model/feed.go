@@ -82,10 +82,12 @@ func (f *feed) begin() {
 	f.next++
 	in := &intake{index: f.order[k]}
 	room := len(f.sequences[in.index]) + f.room
-	if n := f.shared[k]; n > 0 {
+	long := f.d.memory.isLong(len(f.sequences[in.index]))
+	if n := f.shared[k]; n > 0 && f.last.cache.long == long {
 		in.cache = f.last.cache.forkAt(n, room-n)
 	} else {
 		in.cache = f.d.NewCache(room)
+		in.cache.long = long
 	}
 	in.cache.cuts = f.cuts[k]
 	if f.last != nil && f.last.ended {

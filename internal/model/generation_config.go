@@ -1,7 +1,6 @@
 package model
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,14 +21,12 @@ func (c *Config) readGenerationConfig(dir string) error {
 	if err != nil {
 		return fmt.Errorf("read generation configuration: %w", err)
 	}
-	var f struct {
-		EOS json.RawMessage `json:"eos_token_id"`
-	}
-	if err := json.Unmarshal(data, &f); err != nil {
+	f, err := parseFields(data)
+	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	var named Config
-	if err := named.setSpecialTokens(configFile{EOS: f.EOS}); err != nil {
+	if err := named.setSpecialTokens(f); err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
 	for _, id := range named.EOS {

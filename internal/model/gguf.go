@@ -11,10 +11,10 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// LoadGGUF reads a GGUF file of the architecture llama or qwen2, as llama.cpp
-// has them. Matrices stay in the stored format, as views of the mapped file;
-// those of queries and keys are copied where the file interleaves their rows,
-// and F64 and integers become F32. Of a split file, path is the first.
+// LoadGGUF reads a GGUF file of one of the architectures of ggufFamilies, as
+// llama.cpp has them. Matrices stay in the stored format, as views of the mapped
+// file; those of queries and keys are copied where the file interleaves their
+// rows, and F64 and integers become F32. Of a split file, path is the first.
 // Metadata, tensors and formats that are not understood are errors that name them.
 func LoadGGUF(dev compute.Device, path string) (*Model, error) {
 	f, err := gguf.Open(path)
@@ -52,7 +52,7 @@ type ggufWeights struct {
 }
 
 func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) {
-	w, err := g.stored(ggufName(name), in, out)
+	w, err := g.stored(g.c.ggufName(name), in, out)
 	if err != nil || !interleaved(g.c.ModelType, name) {
 		return w, err
 	}
@@ -67,13 +67,18 @@ func (g *ggufWeights) matrix(name string, out, in int) (*compute.Weight, error) 
 }
 
 func (g *ggufWeights) vector(name string, n int) (*tensor.Dense, error) {
-	w, err := g.stored(ggufName(name), n)
+	w, err := g.stored(g.c.ggufName(name), n)
 	if err != nil {
 		return nil, err
 	}
 	a := g.dev.New(n)
 	values := g.dev.Host(compute.Of(a))
 	w.Row(values, 0)
+	if offset := g.c.family().gainOffset; offset != 0 && isGain(name) {
+		for i := range values {
+			values[i] -= offset // llama.cpp stores what is multiplied by
+		}
+	}
 	if interleaved(g.c.ModelType, name) {
 		for i, v := range slices.Clone(values) {
 			values[halvesRow(i, g.c.HeadDim)] = v
@@ -121,8 +126,7 @@ func (g *ggufWeights) checkUsed() error {
 	for _, t := range g.f.Tensors() {
 		switch {
 		case g.used[t.Name]:
-		case t.Name == "rope_freqs.weight":
-			return fmt.Errorf("tensor %s: scaled rotary positions are not supported", t.Name)
+		case slices.Contains(g.c.ropeTensorNames(), t.Name): // read with the configuration
 		default:
 			return fmt.Errorf("tensor %s is not part of a %s model with this metadata", t.Name, g.c.ModelType)
 		}

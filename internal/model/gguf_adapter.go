@@ -50,8 +50,8 @@ func (m *Model) checkGGUFUpdates() error {
 	switch c := &m.Config; {
 	case m.LoRA == nil:
 		return fmt.Errorf("the model has no low-rank updates")
-	case !slices.Contains(ggufArchitectures, c.ModelType):
-		return fmt.Errorf("model type %q: supported in GGUF are %s", c.ModelType, strings.Join(ggufArchitectures, ", "))
+	case c.gguf() == nil:
+		return fmt.Errorf("model type %q: supported in GGUF are %s", c.ModelType, strings.Join(ggufModelTypes(), ", "))
 	case m.LoRA.DoRA:
 		return fmt.Errorf("use_dora: a GGUF adapter has no magnitudes: merge instead")
 	case m.savesModules():
@@ -70,7 +70,7 @@ func (m *Model) savesModules() bool {
 // ggufUpdate is u with the rows of B in llama.cpp's order. An embedding's A has
 // a row for each token there.
 func (m *Model) ggufUpdate(t target, u *autodiff.LoRA) (a, b GGUFUpdate) {
-	name := ggufName(t.name + ".weight")
+	name := m.Config.ggufName(t.name + ".weight")
 	am := compute.Of(u.A.Value)
 	if t.embedding() {
 		am = m.transpose(u.A)

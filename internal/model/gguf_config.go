@@ -20,8 +20,9 @@ func ggufConfig(f *gguf.File) (Config, error) {
 		return Config{}, err
 	}
 	r := archReader{meta: meta, prefix: arch + ".", known: map[string]bool{}}
+	family := ggufFamilyOf(func(f *ggufFamily) bool { return f.arch == arch })
 	c := Config{
-		ModelType: arch, HiddenAct: "silu", InitializerRange: 0.02,
+		ModelType: family.modelType, HiddenAct: family.activation, InitializerRange: 0.02,
 		HiddenSize:            r.size("embedding_length", 0),
 		IntermediateSize:      r.size("feed_forward_length", 0),
 		NumHiddenLayers:       r.size("block_count", 0),
@@ -33,6 +34,7 @@ func ggufConfig(f *gguf.File) (Config, error) {
 	c.NumKeyValueHeads = r.size("attention.head_count_kv", c.NumAttentionHeads)
 	if len(r.errs) == 0 {
 		r.headDim(&c)
+		r.readFamily(f, family, &c)
 		r.refuse()
 	}
 	if err := errors.Join(r.errs...); err != nil {
@@ -46,9 +48,9 @@ func ggufConfig(f *gguf.File) (Config, error) {
 	}
 	has := func(name string) bool { _, ok := f.Tensor(name); return ok }
 	c.TieWordEmbeddings = !has("output.weight")
-	c.AttentionBias = arch == "qwen2" || has("blk.0.attn_q.bias")
-	c.OutputBias = arch == "llama" && has("blk.0.attn_output.bias")
-	c.MLPBias = arch == "llama" && has("blk.0.ffn_gate.bias")
+	c.AttentionBias = arch == "qwen2" || family.mayHaveBiases && has("blk.0.attn_q.bias")
+	c.OutputBias = family.mayHaveBiases && has("blk.0.attn_output.bias")
+	c.MLPBias = family.mayHaveBiases && has("blk.0.ffn_gate.bias")
 	return c, c.Validate()
 }
 
@@ -68,8 +70,14 @@ func architecture(meta gguf.Metadata) (string, error) {
 	if !ok {
 		return "", errors.New("metadata general.architecture is missing")
 	}
-	if !slices.Contains(ggufArchitectures, arch) {
-		return "", fmt.Errorf("metadata general.architecture: %q: supported are %s", arch, strings.Join(ggufArchitectures, ", "))
+	if ggufFamilyOf(func(f *ggufFamily) bool { return f.arch == arch }) == nil {
+		var list []string
+		for _, f := range ggufFamilies {
+			if !slices.Contains(list, f.arch) {
+				list = append(list, f.arch)
+			}
+		}
+		return "", fmt.Errorf("metadata general.architecture: %q: supported are %s", arch, strings.Join(list, ", "))
 	}
 	return arch, nil
 }
@@ -176,7 +184,12 @@ func (r *archReader) headDim(c *Config) {
 	}
 	c.HeadDim = r.size("attention.key_length", even)
 	for _, key := range []string{"attention.value_length", "rope.dimension_count"} {
-		if n := r.size(key, c.HeadDim); n != c.HeadDim && n != 0 && c.HeadDim != 0 {
+		n := r.size(key, c.HeadDim)
+		if c.ModelType == "phi3" && key == "rope.dimension_count" && n > 0 && n < c.HeadDim {
+			c.PartialRotaryFactor = float64(n) / float64(c.HeadDim)
+			continue
+		}
+		if n != c.HeadDim && n != 0 && c.HeadDim != 0 {
 			r.bad(key, ": %d: only the width of a key, %d, is supported", n, c.HeadDim)
 		}
 	}

@@ -2,17 +2,12 @@ package model
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/retort-ml/retort/internal/compute"
 
 	"gorgonia.org/tensor"
 )
-
-// ggufArchitectures are the values of general.architecture that can be read
-// and written; each is the model type of the same name.
-var ggufArchitectures = []string{"llama", "qwen2"}
 
 // ggufOuter and ggufInner give llama.cpp's names of modules (gguf-py,
 // constants.py) by Hugging Face's: those of the model and those of a layer.
@@ -32,8 +27,23 @@ var (
 		"mlp.gate_proj":            "ffn_gate",
 		"mlp.up_proj":              "ffn_up",
 		"mlp.down_proj":            "ffn_down",
+
+		"self_attn.qkv_proj":         "attn_qkv",
+		"mlp.gate_up_proj":           "ffn_up",
+		"self_attn.q_norm":           "attn_q_norm",
+		"self_attn.k_norm":           "attn_k_norm",
+		"pre_feedforward_layernorm":  "ffn_norm",
+		"post_feedforward_layernorm": "post_ffw_norm",
 	}
 )
+
+// ggufName is llama.cpp's name of a tensor of c's models.
+func (c *Config) ggufName(name string) string {
+	if module, ok := strings.CutSuffix(name, ".post_attention_layernorm.weight"); ok && c.family().postNorms {
+		return "blk." + strings.TrimPrefix(module, "model.layers.") + ".post_attention_norm.weight"
+	}
+	return ggufName(name)
+}
 
 // ggufName is llama.cpp's name of the tensor that Hugging Face calls name.
 func ggufName(name string) string {
@@ -48,9 +58,9 @@ func ggufName(name string) string {
 
 // interleaved tells whether llama.cpp stores the rows of a tensor, by its
 // Hugging Face name, in the order of rotary pairs side by side. Its llama
-// architecture does so with queries and keys; qwen2 keeps the halves apart.
+// architecture does so with queries and keys; the others keep the halves apart.
 func interleaved(modelType, name string) bool {
-	return modelType == "llama" && (strings.Contains(name, ".q_proj.") || strings.Contains(name, ".k_proj."))
+	return (modelType == "llama" || modelType == "mistral") && (strings.Contains(name, ".q_proj.") || strings.Contains(name, ".k_proj."))
 }
 
 // halvesRow is the row of a matrix whose heads have rotary halves apart (pairs
@@ -86,47 +96,42 @@ func (m *Model) GGUFTensors() ([]GGUFTensor, error) {
 	if err := m.checkGGUF(); err != nil {
 		return nil, err
 	}
-	var list []GGUFTensor
+	list := m.ropeTensors()
 	add := func(name string, matrix *compute.Weight, vector *tensor.Dense) {
-		t := GGUFTensor{Name: ggufName(name), Matrix: matrix, Vector: vector}
+		t := GGUFTensor{Name: m.Config.ggufName(name), Matrix: matrix, Vector: vector}
 		if interleaved(m.Config.ModelType, name) {
 			t.headDim = m.Config.HeadDim
 		}
 		list = append(list, t)
 	}
-	add("model.embed_tokens.weight", m.Embed.Weight, nil)
-	modules := m.modules()
-	for i, l := range m.Layers {
-		perLayer := len(modules) / len(m.Layers)
-		prefix := fmt.Sprintf("model.layers.%d.", i)
-		add(prefix+"input_layernorm.weight", nil, l.AttentionNorm.Values)
-		add(prefix+"post_attention_layernorm.weight", nil, l.MLPNorm.Values)
-		for _, mod := range modules[i*perLayer : (i+1)*perLayer] {
+	names := &m.Config.family().names
+	add(names.embed+".weight", m.Embed.Weight, nil)
+	for _, l := range m.Layers {
+		for _, g := range l.norms {
+			add(g.name+".weight", nil, m.plusOne(g))
+		}
+		for _, mod := range l.modules {
 			add(mod.name+".weight", mod.part.Weight, nil)
 			if mod.part.Bias != nil {
 				add(mod.name+".bias", nil, mod.part.Bias)
 			}
 		}
 	}
-	add("model.norm.weight", nil, m.Norm.Values)
+	add(names.norm+".weight", nil, m.plusOne(norm{names.norm, m.Norm}))
 	if m.Head != m.Embed {
-		add("lm_head.weight", m.Head.Weight, nil)
+		add(names.head+".weight", m.Head.Weight, nil)
 	}
 	return list, nil
 }
 
 // checkGGUF refuses what no key or tensor of a GGUF file can say.
 func (m *Model) checkGGUF() error {
-	c := &m.Config
-	switch {
-	case !slices.Contains(ggufArchitectures, c.ModelType):
-		return fmt.Errorf("model type %q: supported in GGUF are %s", c.ModelType, strings.Join(ggufArchitectures, ", "))
-	case m.LoRA != nil:
-		return fmt.Errorf("the model has low-rank updates that are not merged")
-	case activations[c.HiddenAct] != compute.SiLU:
-		return fmt.Errorf("hidden_act %q: llama.cpp computes silu for every %s model", c.HiddenAct, c.ModelType)
-	case c.ModelType == "qwen2" && (!c.AttentionBias || c.OutputBias || c.MLPBias):
-		return fmt.Errorf("llama.cpp wants biases of q, k and v in a qwen2 model, and no others")
+	f := m.Config.gguf()
+	if f == nil {
+		return fmt.Errorf("model type %q: supported in GGUF are %s", m.Config.ModelType, strings.Join(ggufModelTypes(), ", "))
 	}
-	return nil
+	if m.LoRA != nil {
+		return fmt.Errorf("the model has low-rank updates that are not merged")
+	}
+	return f.check(&m.Config)
 }

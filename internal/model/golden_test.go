@@ -3,6 +3,7 @@ package model_test
 import (
 	"fmt"
 	"math"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,9 +17,24 @@ import (
 
 // The golden models are tiny ones written by transformers 4.53 with a PEFT 0.16
 // adapter, and what those libraries compute with them in float32.
-var goldenModels = []string{"llama-gqa", "llama-tied-mha", "qwen2-bias"}
+var goldenModels = []string{"llama-gqa", "llama-tied-mha", "qwen2-bias", "llama3-ropescaled", "mistral-window",
+	"qwen3-qknorm", "phi3-fused", "gemma", "gemma2-softcap", "gemma3-text"}
 
-func goldenDir(name string) string { return filepath.Join("testdata", "golden", name) }
+func goldenDir(name string) string {
+	dir := filepath.Join("testdata", "golden", name)
+	if _, err := os.Stat(dir); err != nil {
+		return filepath.Join("..", "..", "..", "shared", "golden", "hf", name)
+	}
+	return dir
+}
+
+// skipWithout skips a test of a golden model that is in neither place.
+func skipWithout(t *testing.T, name string) {
+	t.Helper()
+	if _, err := os.Stat(goldenDir(name)); err != nil {
+		t.Skipf("needs %s", goldenDir(name))
+	}
+}
 
 // golden reads the reference values.
 type golden struct {
@@ -28,6 +44,7 @@ type golden struct {
 
 func openGolden(t *testing.T, name string) golden {
 	t.Helper()
+	skipWithout(t, name)
 	f, err := safetensors.Open(filepath.Join(goldenDir(name), "golden.safetensors"))
 	if err != nil {
 		t.Fatal(err)
@@ -61,6 +78,7 @@ func (g golden) ints(name string) []int32 {
 
 func load(t *testing.T, name string) *model.Model {
 	t.Helper()
+	skipWithout(t, name)
 	m, err := model.Load(cpu.New(2), goldenDir(name))
 	if err != nil {
 		t.Fatal(err)

@@ -24,7 +24,6 @@ type Model struct {
 	LoRA   *LoRA           // how the low-rank updates were made; nil without any
 
 	dev        compute.Device
-	attention  *autodiff.Attention
 	activation compute.Activation
 	params     []*autodiff.Param
 	trainable  int                   // values of params
@@ -36,10 +35,15 @@ type Model struct {
 
 // Layer is one block of the decoder.
 type Layer struct {
-	AttentionNorm, MLPNorm    *autodiff.Gain
+	AttentionNorm, MLPNorm    *autodiff.Gain // before the branches
+	AttentionPost, MLPPost    *autodiff.Gain // after them, or nil
+	HeadNorms                 *autodiff.HeadNorms
 	QKV, Output, GateUp, Down *autodiff.Linear
 
+	attention                *autodiff.Attention
 	attentionPlace, mlpPlace string // where in the model, for messages
+	modules                  []module
+	norms                    []norm
 }
 
 // Params are the arrays that training changes, in a fixed order: all weights
@@ -68,101 +72,46 @@ type weights interface {
 // assemble makes a model of c from w.
 func assemble(dev compute.Device, c Config, w weights) (*Model, error) {
 	m := &Model{Config: c, dev: dev, activation: activations[c.HiddenAct]}
-	m.attention = &autodiff.Attention{
-		Heads: c.NumAttentionHeads, KVHeads: c.NumKeyValueHeads, HeadDim: c.HeadDim,
-		Scale: float32(1 / math.Sqrt(float64(c.HeadDim))), Rotation: compute.NewRotation(c.frequencies()),
+	a, f := newAssembler(w, &m.Config), c.family()
+	m.Embed = &autodiff.Table{Weight: a.matrix(f.names.embed, c.VocabSize, c.HiddenSize)}
+	if f.scaledEmbed {
+		m.Embed.Scale = float32(math.Sqrt(float64(c.HiddenSize)))
 	}
-	a := assembler{w: w}
-	m.Embed = &autodiff.Table{Weight: a.matrix("model.embed_tokens", c.VocabSize, c.HiddenSize)}
 	for i := range c.NumHiddenLayers {
-		l := a.layer(&c, fmt.Sprintf("model.layers.%d.", i))
-		l.attentionPlace, l.mlpPlace = fmt.Sprintf("layer %d attention", i), fmt.Sprintf("layer %d mlp", i)
-		m.Layers = append(m.Layers, l)
+		m.Layers = append(m.Layers, a.layer(i))
 		if a.err != nil {
 			return nil, a.err
 		}
 	}
-	m.Norm = a.gain("model.norm", c.HiddenSize)
+	m.Norm = a.gain(f.names.norm, c.HiddenSize)
 	m.Head = m.Embed
 	if !c.TieWordEmbeddings {
-		m.Head = &autodiff.Table{Weight: a.matrix("lm_head", c.VocabSize, c.HiddenSize)}
+		m.Head = &autodiff.Table{Weight: a.matrix(f.names.head, c.VocabSize, c.HiddenSize)}
 	}
+	m.Head.SoftCap = float32(c.FinalLogitSoftcap)
 	return m, a.err
-}
-
-// frequencies are the rotary angles per position, theta^(−2j/E).
-func (c *Config) frequencies() []float64 {
-	f := make([]float64, c.HeadDim/2)
-	for j := range f {
-		f[j] = math.Pow(c.RopeTheta, -2*float64(j)/float64(c.HeadDim))
-	}
-	return f
-}
-
-// assembler reads weights and keeps the first error.
-type assembler struct {
-	w   weights
-	err error
-}
-
-func (a *assembler) matrix(name string, out, in int) *compute.Weight {
-	if a.err != nil {
-		return nil
-	}
-	var w *compute.Weight
-	w, a.err = a.w.matrix(name+".weight", out, in)
-	return w
-}
-
-func (a *assembler) vector(name string, n int) *tensor.Dense {
-	if a.err != nil {
-		return nil
-	}
-	var v *tensor.Dense
-	v, a.err = a.w.vector(name, n)
-	return v
-}
-
-func (a *assembler) gain(name string, n int) *autodiff.Gain {
-	return &autodiff.Gain{Values: a.vector(name+".weight", n)}
-}
-
-func (a *assembler) part(name string, out, in int, bias bool) *autodiff.Part {
-	p := &autodiff.Part{Weight: a.matrix(name, out, in)}
-	if bias {
-		p.Bias = a.vector(name+".bias", out)
-	}
-	return p
-}
-
-func (a *assembler) layer(c *Config, prefix string) Layer {
-	q, kv := c.NumAttentionHeads*c.HeadDim, c.NumKeyValueHeads*c.HeadDim
-	linear := func(parts ...*autodiff.Part) *autodiff.Linear { return &autodiff.Linear{Parts: parts} }
-	return Layer{
-		AttentionNorm: a.gain(prefix+"input_layernorm", c.HiddenSize),
-		MLPNorm:       a.gain(prefix+"post_attention_layernorm", c.HiddenSize),
-		QKV: linear(
-			a.part(prefix+"self_attn.q_proj", q, c.HiddenSize, c.AttentionBias),
-			a.part(prefix+"self_attn.k_proj", kv, c.HiddenSize, c.AttentionBias),
-			a.part(prefix+"self_attn.v_proj", kv, c.HiddenSize, c.AttentionBias)),
-		Output: linear(a.part(prefix+"self_attn.o_proj", c.HiddenSize, q, c.OutputBias)),
-		GateUp: linear(
-			a.part(prefix+"mlp.gate_proj", c.IntermediateSize, c.HiddenSize, c.MLPBias),
-			a.part(prefix+"mlp.up_proj", c.IntermediateSize, c.HiddenSize, c.MLPBias)),
-		Down: linear(a.part(prefix+"mlp.down_proj", c.HiddenSize, c.IntermediateSize, c.MLPBias)),
-	}
 }
 
 // parameters estimates what Parameters counts, without biases; a float64, as
 // the sizes of a configuration can overflow an int.
 func (c *Config) parameters() float64 {
 	d, head := float64(c.HiddenSize), float64(c.HeadDim)
-	layer := d * (2*head*float64(c.NumAttentionHeads+c.NumKeyValueHeads) + 3*float64(c.IntermediateSize) + 2)
+	layer := func(queries, keys, width int) float64 {
+		return d * (2*head*float64(queries+keys) + 3*float64(width) + 2)
+	}
+	sum := float64(c.NumHiddenLayers) * layer(c.NumAttentionHeads, c.NumKeyValueHeads, c.IntermediateSize)
+	if c.LayerHeads != nil {
+		sum = 0
+		for i := range c.NumHiddenLayers {
+			queries, keys := c.heads(i)
+			sum += layer(queries, keys, c.intermediate(i))
+		}
+	}
 	tables := 2.0
 	if c.TieWordEmbeddings {
 		tables = 1
 	}
-	return float64(c.NumHiddenLayers)*layer + tables*float64(c.VocabSize)*d + d
+	return sum + tables*float64(c.VocabSize)*d + d
 }
 
 // module is a matrix of the model by its Hugging Face path, without ".weight".
@@ -174,15 +123,8 @@ type module struct {
 // modules lists the linear layers, except the head, in the model's order.
 func (m *Model) modules() []module {
 	var list []module
-	for i, l := range m.Layers {
-		p := fmt.Sprintf("model.layers.%d.", i)
-		for j, name := range []string{"q_proj", "k_proj", "v_proj"} {
-			list = append(list, module{p + "self_attn." + name, l.QKV.Parts[j]})
-		}
-		list = append(list, module{p + "self_attn.o_proj", l.Output.Parts[0]},
-			module{p + "mlp.gate_proj", l.GateUp.Parts[0]},
-			module{p + "mlp.up_proj", l.GateUp.Parts[1]},
-			module{p + "mlp.down_proj", l.Down.Parts[0]})
+	for _, l := range m.Layers {
+		list = append(list, l.modules...)
 	}
 	return list
 }
@@ -209,11 +151,10 @@ type norm struct {
 // gains lists the norms in the model's order.
 func (m *Model) gains() []norm {
 	var list []norm
-	for i, l := range m.Layers {
-		p := fmt.Sprintf("model.layers.%d.", i)
-		list = append(list, norm{p + "input_layernorm", l.AttentionNorm}, norm{p + "post_attention_layernorm", l.MLPNorm})
+	for _, l := range m.Layers {
+		list = append(list, l.norms...)
 	}
-	return append(list, norm{"model.norm", m.Norm})
+	return append(list, norm{m.Config.family().names.norm, m.Norm})
 }
 
 // Parameters counts the model's values, without low-rank updates.
@@ -239,7 +180,7 @@ func (m *Model) Parameters() int {
 const maxNewParameters = 1 << 35
 
 // New makes a model with random weights: normal with standard deviation
-// InitializerRange, norms one, biases zero, as transformers does it.
+// InitializerRange, norms that multiply by one, biases zero, as transformers does it.
 func New(dev compute.Device, c Config, rng *rand.Rand) (*Model, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("new model: %w", err)
@@ -247,13 +188,14 @@ func New(dev compute.Device, c Config, rng *rand.Rand) (*Model, error) {
 	if n := c.parameters(); n > maxNewParameters {
 		return nil, fmt.Errorf("new model: %.3g parameters: want at most %.3g", n, float64(maxNewParameters))
 	}
-	return assemble(dev, c, &randomWeights{dev, rng, c.InitializerRange})
+	return assemble(dev, c, &randomWeights{dev, rng, c.InitializerRange, 1 - c.family().gainOffset})
 }
 
 type randomWeights struct {
 	dev compute.Device
 	rng *rand.Rand
 	std float64
+	one float32 // the weight of a norm that multiplies by one
 }
 
 func (r *randomWeights) matrix(_ string, out, in int) (*compute.Weight, error) {
@@ -270,7 +212,7 @@ func (r *randomWeights) vector(name string, n int) (*tensor.Dense, error) {
 	if isGain(name) {
 		values := r.dev.Host(compute.Of(a))
 		for i := range values {
-			values[i] = 1
+			values[i] = r.one
 		}
 	}
 	return a, nil

@@ -16,13 +16,12 @@ func checkNames(c *Config, names []string) error {
 		return fmt.Errorf("num_hidden_layers is %d, and there are %d tensors", c.NumHiddenLayers, len(names))
 	}
 	known := map[string]bool{}
-	collect := &nameCollector{known}
-	a := assembler{w: collect}
-	a.matrix("model.embed_tokens", 0, 0)
-	a.gain("model.norm", 0)
-	a.matrix("lm_head", 0, 0) // stored beside a tied embedding by some writers
+	a := newAssembler(&nameCollector{known}, c)
+	a.matrix(a.f.names.embed, 0, 0)
+	a.gain(a.f.names.norm, 0)
+	a.matrix(a.f.names.head, 0, 0) // stored beside a tied embedding by some writers
 	for i := range c.NumHiddenLayers {
-		a.layer(c, fmt.Sprintf("model.layers.%d.", i))
+		a.layer(i)
 	}
 	for _, name := range names {
 		if !known[name] && !strings.HasSuffix(name, "rotary_emb.inv_freq") {

@@ -55,9 +55,9 @@ func LoadGGUFOutline(path string) (*Model, error) {
 		return nil, fmt.Errorf("read model %s: %w", path, err)
 	}
 	m, err := outline(c, func(name string, _, _ int) (compute.Format, error) {
-		t, ok := f.Tensor(ggufName(name))
+		t, ok := f.Tensor(c.ggufName(name))
 		if !ok {
-			return 0, fmt.Errorf("tensor %s is missing", ggufName(name))
+			return 0, fmt.Errorf("tensor %s is missing", c.ggufName(name))
 		}
 		return ggufFormat(t)
 	})

@@ -54,9 +54,10 @@ func (m *Model) torchDtype() string {
 }
 
 func (m *Model) tensors() []safetensors.Tensor {
-	list := []safetensors.Tensor{m.matrixTensor("model.embed_tokens.weight", m.Embed.Weight)}
+	names := &m.Config.family().names
+	list := []safetensors.Tensor{m.matrixTensor(names.embed+".weight", m.Embed.Weight)}
 	if m.Head != m.Embed {
-		list = append(list, m.matrixTensor("lm_head.weight", m.Head.Weight))
+		list = append(list, m.matrixTensor(names.head+".weight", m.Head.Weight))
 	}
 	for _, g := range m.gains() {
 		list = append(list, m.arrayTensor(g.name+".weight", g.gain.Values))

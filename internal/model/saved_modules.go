@@ -22,14 +22,15 @@ type savedModule struct {
 // PEFT's rule: norm means every norm whose name ends so. With strict, a name
 // that means nothing is an error.
 func (m *Model) savedModules(names []string, strict bool) ([]savedModule, error) {
-	all := []savedModule{{name: embedName}}
+	embed, head := m.tableNames()
+	all := []savedModule{{name: embed}}
 	for _, mod := range m.modules() {
 		all = append(all, savedModule{name: mod.name, part: mod.part})
 	}
 	for _, g := range m.gains() {
 		all = append(all, savedModule{name: g.name, gain: g.gain})
 	}
-	all = append(all, savedModule{name: headName})
+	all = append(all, savedModule{name: head})
 	var list []savedModule
 	used := map[string]bool{}
 	for _, s := range all {

@@ -5,28 +5,30 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 )
 
-// The paths of the two tables.
-const (
-	embedName = "model.embed_tokens"
-	headName  = "lm_head"
-)
+// tableNames are the paths of the embedding and of the head.
+func (m *Model) tableNames() (embed, head string) {
+	n := &m.Config.family().names
+	return n.embed, n.head
+}
 
 // target is what can get a low-rank update: a linear layer, or, without a
 // part, the embedding or the head.
 type target struct {
 	name string // Hugging Face path
 	part *autodiff.Part
+	head bool
 }
 
-func (t target) embedding() bool { return t.part == nil && t.name == embedName }
+func (t target) embedding() bool { return t.part == nil && !t.head }
 
 // allTargets lists everything that can get an update, in the model's order.
 func (m *Model) allTargets() []target {
-	list := []target{{name: embedName}}
+	embed, head := m.tableNames()
+	list := []target{{name: embed}}
 	for _, mod := range m.modules() {
-		list = append(list, target{mod.name, mod.part})
+		list = append(list, target{name: mod.name, part: mod.part})
 	}
-	return append(list, target{name: headName})
+	return append(list, target{name: head, head: true})
 }
 
 // slot is where a target's update is kept.
@@ -46,7 +48,7 @@ func (m *Model) weightOf(t target) *compute.Weight {
 }
 
 func (m *Model) tableOf(name string) *autodiff.Table {
-	if name == embedName {
+	if embed, _ := m.tableNames(); name == embed {
 		return m.Embed
 	}
 	return m.Head
@@ -55,7 +57,7 @@ func (m *Model) tableOf(name string) *autodiff.Table {
 // separate gives a tied head a table of its own if name is one of the two
 // tables. They share their matrix until one gets another.
 func (m *Model) separate(name string) {
-	if m.Head != m.Embed || name != embedName && name != headName {
+	if embed, last := m.tableNames(); m.Head != m.Embed || name != embed && name != last {
 		return
 	}
 	head := *m.Embed

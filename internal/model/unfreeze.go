@@ -19,11 +19,12 @@ func (m *Model) Unfreeze() error {
 		return fmt.Errorf("train all weights: the model has low-rank updates: merge them first")
 	}
 	m.params, m.trainable = nil, 0
-	m.unfreezeTable("model.embed_tokens.weight", m.Embed)
-	for i, l := range m.Layers {
-		p := fmt.Sprintf("model.layers.%d.", i)
-		m.unfreezeGain(p+"input_layernorm.weight", l.AttentionNorm)
-		m.unfreezeGain(p+"post_attention_layernorm.weight", l.MLPNorm)
+	names := &m.Config.family().names
+	m.unfreezeTable(names.embed+".weight", m.Embed)
+	gains := m.gains()
+	last := len(gains) - 1
+	for _, g := range gains[:last] {
+		m.unfreezeGain(g)
 	}
 	for _, mod := range m.modules() {
 		mod.part.Weight, mod.part.WeightParam = m.unfreezeMatrix(mod.name+".weight", mod.part.Weight)
@@ -31,9 +32,9 @@ func (m *Model) Unfreeze() error {
 			mod.part.BiasParam = m.addParam(mod.name+".bias", mod.part.Bias)
 		}
 	}
-	m.unfreezeGain("model.norm.weight", m.Norm)
+	m.unfreezeGain(gains[last])
 	if m.Head != m.Embed {
-		m.unfreezeTable("lm_head.weight", m.Head)
+		m.unfreezeTable(names.head+".weight", m.Head)
 	}
 	return nil
 }
@@ -45,7 +46,7 @@ func (m *Model) addParam(name string, values *tensor.Dense) *autodiff.Param {
 	return p
 }
 
-func (m *Model) unfreezeGain(name string, g *autodiff.Gain) { g.Param = m.addParam(name, g.Values) }
+func (m *Model) unfreezeGain(g norm) { g.gain.Param = m.addParam(g.name+".weight", g.gain.Values) }
 
 func (m *Model) unfreezeTable(name string, t *autodiff.Table) {
 	t.Weight, t.Param = m.unfreezeMatrix(name, t.Weight)

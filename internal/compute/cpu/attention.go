@@ -57,7 +57,7 @@ func (d *Device) Attention(out, logsumexp, q, k, v compute.Mat, s compute.Attent
 // newAttention checks the shapes, which it panics over, and cuts the queries into blocks.
 func newAttention(what string, q, k, v compute.Mat, s compute.AttentionShape) *attention {
 	a := &attention{AttentionShape: s, q: viewOf(what+" q", q), k: viewOf(what+" k", k), v: viewOf(what+" v", v)}
-	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 || s.KeyOffset < 0 ||
+	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 || s.KeyOffset < 0 || !(s.SoftCap >= 0) ||
 		a.q.cols != s.Heads*s.HeadDim || a.k.cols != s.KVHeads*s.HeadDim ||
 		len(s.From) != a.q.rows || s.To != nil && len(s.To) != a.q.rows || a.k.rows < s.KeyOffset+a.q.rows {
 		panic(fmt.Sprintf("cpu: %s: q %s, k %s, %d of %d heads of %d, %d rows from %d on", what, q, k, s.Heads, s.KVHeads, s.HeadDim, len(s.From), s.KeyOffset))
@@ -129,6 +129,9 @@ func (a *attention) forward(w *worker, out, logsumexp view, b queryBlock, head i
 	s := w.floats(scores, (b.to-b.from)*width)
 	stats := w.floats(statistics, 2*(b.to-b.from))
 	a.times(s, width, a.q, head, a.k, a.keys, b, a.Scale)
+	if a.SoftCap > 0 {
+		capRows(s, width, b.to-b.from, b.last-b.first, a.SoftCap)
+	}
 	a.kernels.softmaxRows(s, width, b.last-b.first, a.seen(w, b), stats)
 	a.sum(out, head, s, width, b)
 	for i := b.from; i < b.to; i++ {

@@ -14,7 +14,8 @@ import (
 //	dQ = Scale·dS·K
 //	dK = Scale·dSᵀ·Q
 //
-// as in Dao et al. 2022, appendix B.4. A piece of work is a key/value head of
+// as in Dao et al. 2022, appendix B.4. Where scores are capped, P and dS are of
+// the capped ones, and dS is multiplied by the slope of the cap. A piece of work is a key/value head of
 // a gradPart, which alone writes its rows of dk and dv.
 func (d *Device) AttentionGrad(dq, dk, dv, dout, out, logsumexp, q, k, v compute.Mat, s compute.AttentionShape) {
 	a := newAttention("AttentionGrad", q, k, v, s)
@@ -180,6 +181,12 @@ func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int, dk, d
 	p, ds := w.floats(scores, rows*width), w.floats(slopes, rows*width)
 	g.times(p, width, g.q, head, g.k, g.keys, b, g.Scale)
 	g.times(ds, width, g.dout, head, g.v, g.values, b, 1)
+	var slopes []float32 // of the cap
+	if g.SoftCap > 0 {
+		capRows(p, width, rows, keys, g.SoftCap)
+		slopes = w.floats(capSlopes, rows*width)
+		capSlopeRows(slopes, p, width, rows, keys, g.SoftCap)
+	}
 	stats := w.floats(statistics, 2*rows)
 	dout, out := g.dout.head(head, g.HeadDim), g.out.head(head, g.HeadDim)
 	for i := range rows {
@@ -187,6 +194,9 @@ func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int, dk, d
 		stats[2*i+1] = g.kernels.dot(dout.row(b.from+i), out.row(b.from+i))
 	}
 	g.kernels.softmaxGradRows(p, ds, width, keys, g.seen(w, b), stats, g.Scale)
+	if g.SoftCap > 0 {
+		multiplyRows(ds, slopes, width, rows, keys)
+	}
 	for col := 0; col < g.HeadDim; col += panelWidth {
 		n := min(panelWidth, g.HeadDim-col)
 		own, shared := head*g.HeadDim+col, group*g.HeadDim+col

@@ -25,6 +25,9 @@ func attentionRef(q, k, v []float64, s compute.AttentionShape) (out, logsumexp [
 				for c, y := range k[(j*s.KVHeads+group)*e:][:e] {
 					score += x[c] * y * float64(s.Scale)
 				}
+				if limit := float64(s.SoftCap); limit > 0 {
+					score = limit * math.Tanh(score/limit)
+				}
 				seen = append(seen, score)
 			}
 			logs := logSoftmaxRef(seen)

@@ -15,6 +15,7 @@ type attentionCase struct {
 	from                    []int32
 	offset                  int
 	to                      []int32 // where each query's keys end; nil means after itself
+	softCap                 float32
 }
 
 // segments returns From for segments of the given lengths.
@@ -60,26 +61,30 @@ func ahead(n, w int) []int32 {
 }
 
 var attentionCases = []attentionCase{
-	{"one row", 1, 1, 1, segments(1), 0, nil},
-	{"few rows", 2, 1, 8, segments(3), 0, nil},
-	{"block edges", 3, 3, 16, segments(65), 0, nil},
-	{"short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, nil},
-	{"padding", 2, 1, 33, append(segments(20), 20, 21, 22, 23), 0, nil},
-	{"groups", 6, 2, 64, segments(67, 31), 0, nil},
-	{"window", 2, 2, 40, window(100, 33), 0, nil},
-	{"one query on a cache", 4, 2, 24, []int32{0}, 77, nil},
-	{"queries on a cache", 4, 2, 24, []int32{0, 0, 3, 0, 0, 9, 0, 2}, 50, nil},
-	{"cached segments", 2, 1, 16, []int32{10, 10, 10, 43, 44, 44, 44}, 40, nil},
-	{"both ways, few rows", 2, 1, 8, segments(3), 0, ends(3)},
-	{"both ways, a long segment", 2, 2, 16, segments(100), 0, ends(100)},
-	{"both ways, short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, ends(5, 30, 1, 12, 13, 64, 3)},
-	{"both ways, padding", 2, 1, 33, append(segments(20), 20, 21, 22), 0, append(ends(20), 21, 22, 23)},
-	{"both ways, window", 2, 2, 12, window(130, 20), 0, ahead(130, 30)},
-	{"both ways, an early row sees all", 1, 1, 8, segments(100), 0, append([]int32{100}, ahead(100, 1)[1:]...)},
+	{"one row", 1, 1, 1, segments(1), 0, nil, 0},
+	{"few rows", 2, 1, 8, segments(3), 0, nil, 0},
+	{"block edges", 3, 3, 16, segments(65), 0, nil, 0},
+	{"short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, nil, 0},
+	{"padding", 2, 1, 33, append(segments(20), 20, 21, 22, 23), 0, nil, 0},
+	{"groups", 6, 2, 64, segments(67, 31), 0, nil, 0},
+	{"window", 2, 2, 40, window(100, 33), 0, nil, 0},
+	{"one query on a cache", 4, 2, 24, []int32{0}, 77, nil, 0},
+	{"queries on a cache", 4, 2, 24, []int32{0, 0, 3, 0, 0, 9, 0, 2}, 50, nil, 0},
+	{"cached segments", 2, 1, 16, []int32{10, 10, 10, 43, 44, 44, 44}, 40, nil, 0},
+	{"both ways, few rows", 2, 1, 8, segments(3), 0, ends(3), 0},
+	{"both ways, a long segment", 2, 2, 16, segments(100), 0, ends(100), 0},
+	{"both ways, short segments", 4, 2, 24, segments(5, 30, 1, 12, 13, 64, 3), 0, ends(5, 30, 1, 12, 13, 64, 3), 0},
+	{"both ways, padding", 2, 1, 33, append(segments(20), 20, 21, 22), 0, append(ends(20), 21, 22, 23), 0},
+	{"both ways, window", 2, 2, 12, window(130, 20), 0, ahead(130, 30), 0},
+	{"both ways, an early row sees all", 1, 1, 8, segments(100), 0, append([]int32{100}, ahead(100, 1)[1:]...), 0},
+	{"capped", 4, 2, 24, segments(30, 5, 20), 0, nil, 1.5},
+	{"capped window", 2, 1, 40, window(90, 17), 0, nil, 0.7},
+	{"capped queries on a cache", 2, 1, 8, []int32{0, 0, 3, 0, 0, 9}, 30, nil, 2},
+	{"capped both ways", 2, 1, 16, segments(70, 9), 0, ends(70, 9), 1.5},
 }
 
 func (c attentionCase) shape() compute.AttentionShape {
-	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3, From: c.from, To: c.to, KeyOffset: c.offset}
+	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3, From: c.from, To: c.to, KeyOffset: c.offset, SoftCap: c.softCap}
 }
 
 func TestAttention(t *testing.T) {
@@ -181,8 +186,8 @@ func TestAttentionDoesNotLookAhead(t *testing.T) {
 
 func TestAttentionThreadsGiveTheSameBytes(t *testing.T) {
 	for _, c := range []attentionCase{
-		{"causal", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, nil},
-		{"both ways", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, ends(70, 20, 1, 1, 33)},
+		{"causal", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, nil, 0.5},
+		{"both ways", 6, 2, 24, segments(70, 20, 1, 1, 33), 0, ends(70, 20, 1, 1, 33), 0},
 	} {
 		t.Run(c.name, func(t *testing.T) { testAttentionThreads(t, c) })
 	}

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync/atomic"
 
@@ -39,8 +40,14 @@ type cachedPart struct {
 	first        int
 }
 
-// cachedRow is row of q and of out, which sees keys of the parts; first is its first item.
-type cachedRow struct{ row, from, to, keys, first int }
+// cachedRow is row of q and of out, which sees the keys sees ≤ j < keys of the
+// parts from ≤ i < to; first is its first item.
+type cachedRow struct{ row, from, to, sees, keys, first int }
+
+// chunks are those with keys that the row sees: begin ≤ i < end.
+func (r *cachedRow) chunks() (begin, end int) {
+	return r.sees / keyChunk, (r.keys + keyChunk - 1) / keyChunk
+}
 
 // cachedItem is a chunk of the keys of a row and a head of keys; at is where
 // its sums are.
@@ -58,14 +65,19 @@ func (d *Device) AttentionCached(out, q compute.Mat, sequences []compute.CachedS
 		}
 		from := len(c.parts)
 		keys := c.addParts(sequence.Parts)
-		if keys < sequence.Rows {
-			panic(fmt.Sprintf("cpu: AttentionCached: sequence %d has %d rows and %d keys", i, sequence.Rows, keys))
+		if keys < sequence.Rows || sequence.Window < 0 {
+			panic(fmt.Sprintf("cpu: AttentionCached: sequence %d has %d rows, %d keys and a window of %d", i, sequence.Rows, keys, sequence.Window))
+		}
+		window := keys // as no window
+		if sequence.Window > 0 {
+			window = sequence.Window
 		}
 		if sequence.Rows > fewCached || s.HeadDim%scoreColumns != 0 {
-			d.attendBlocks(row, sequence.Rows, c.parts[from:], keys)
+			d.attendBlocks(row, sequence.Rows, c.parts[from:], keys, window)
 		} else {
 			for r := range sequence.Rows {
-				c.rows = append(c.rows, cachedRow{row: row + r, from: from, to: len(c.parts), keys: keys - sequence.Rows + r + 1})
+				n := keys - sequence.Rows + r + 1
+				c.rows = append(c.rows, cachedRow{row: row + r, from: from, to: len(c.parts), sees: max(0, n-window), keys: n})
 			}
 		}
 		row += sequence.Rows
@@ -81,7 +93,7 @@ func (d *Device) AttentionCached(out, q compute.Mat, sequences []compute.CachedS
 
 // begin checks the shapes and empties what the last call left.
 func (c *cached) begin(k kernels, out, q view, s compute.AttentionShape) {
-	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 || q.cols != s.Heads*s.HeadDim {
+	if s.Heads < 1 || s.KVHeads < 1 || s.HeadDim < 1 || s.Heads%s.KVHeads != 0 || q.cols != s.Heads*s.HeadDim || !(s.SoftCap >= 0) {
 		panic(fmt.Sprintf("cpu: AttentionCached: q (%d, %d), %d of %d heads of %d", q.rows, q.cols, s.KVHeads, s.Heads, s.HeadDim))
 	}
 	sameShape("AttentionCached out", q, out)
@@ -111,26 +123,27 @@ func (c *cached) addParts(parts []compute.KV) int {
 // additions they take. Rows that share keys follow one another chunk by
 // chunk, while the chunk is in the cache.
 func (c *cached) plan() int {
-	items, chunks, keys := 0, 0, 0
+	items, first, chunks, keys := 0, math.MaxInt, 0, 0
 	for i := range c.rows {
 		r := &c.rows[i]
 		r.first = items
-		n := (r.keys + keyChunk - 1) / keyChunk
-		items, chunks, keys = items+n*c.KVHeads, max(chunks, n), keys+r.keys
+		begin, end := r.chunks()
+		items, keys = items+(end-begin)*c.KVHeads, keys+r.keys-begin*keyChunk
+		first, chunks = min(first, begin), max(chunks, end)
 	}
-	for chunk := range chunks {
+	for chunk := first; chunk < chunks; chunk++ {
 		for group := range c.KVHeads {
 			for i, r := range c.rows {
-				if n := (r.keys + keyChunk - 1) / keyChunk; chunk < n {
-					c.items = append(c.items, cachedItem{i, group, chunk, r.first + group*n + chunk})
+				if begin, end := r.chunks(); begin <= chunk && chunk < end {
+					c.items = append(c.items, cachedItem{i, group, chunk, r.first + group*(end-begin) + chunk - begin})
 				}
 			}
 		}
 	}
 	c.left = slices.Grow(c.left[:0], len(c.rows)*c.KVHeads)[:len(c.rows)*c.KVHeads]
 	for i := range c.left {
-		n := (c.rows[i/c.KVHeads].keys + keyChunk - 1) / keyChunk
-		c.left[i].Store(int32(n))
+		begin, end := c.rows[i/c.KVHeads].chunks()
+		c.left[i].Store(int32(end - begin))
 	}
 	c.sums = slices.Grow(c.sums[:0], items*c.group*c.HeadDim)[:items*c.group*c.HeadDim]
 	c.stats = slices.Grow(c.stats[:0], items*c.group*2)[:items*c.group*2]
@@ -153,9 +166,12 @@ func (c *cached) attend(w *worker, item int) {
 			c.score(w, p[at:], q, keys.head(it.group, c.HeadDim))
 		}
 	}
+	if c.SoftCap > 0 {
+		capRows(p, keyChunk, c.group, n, c.SoftCap)
+	}
 	for h := 0; h < c.group; h += blockRows {
 		heads := min(blockRows, c.group-h)
-		c.kernels.softmaxRows(p[h*keyChunk:], keyChunk, n, w.bounds(heads, n, 0, n), stats[2*h:])
+		c.kernels.softmaxRows(p[h*keyChunk:], keyChunk, n, w.bounds(heads, r.sees-first, n, 0, n), stats[2*h:])
 	}
 	clear(sums)
 	for _, part := range c.parts[r.from:r.to] {
@@ -184,15 +200,15 @@ func (c *cached) score(w *worker, p, q []float32, keys view) {
 
 // join joins the chunks of a row's heads in their order.
 func (c *cached) join(r *cachedRow, group int) {
-	chunks := (r.keys + keyChunk - 1) / keyChunk
+	begin, end := r.chunks()
 	for h := range c.group {
 		e := c.HeadDim
 		out := c.out.row(r.row)[(group*c.group+h)*e:][:e]
 		var s softmaxSum
-		for chunk := range chunks {
-			at := (r.first+group*chunks+chunk)*c.group + h
+		for i := range end - begin {
+			at := (r.first+group*(end-begin)+i)*c.group + h
 			values, largest, sum := c.sums[at*e:(at+1)*e], c.stats[2*at], c.stats[2*at+1]
-			if chunk == 0 {
+			if i == 0 {
 				copy(out, values)
 				s = softmaxSum{largest, sum}
 				continue
@@ -234,12 +250,12 @@ func (v view) between(first, from, to int) (part view, at int) {
 // head returns the columns of a head of that width.
 func (v view) head(i, width int) view { return v.columns(i*width, (i+1)*width) }
 
-// bounds returns those of up to blockRows rows which see the first values of
-// width: seen the first of them, and each step more than the one before it.
-func (w *worker) bounds(rows, seen, step, width int) bounds {
+// bounds returns what up to blockRows rows see of width values: the first of
+// them the values from ≤ j < to, and each step later than the one before it.
+func (w *worker) bounds(rows, from, to, step, width int) bounds {
 	for i := range rows {
-		w.from[i], w.to[i] = 0, int32(min(seen, width))
-		seen += step
+		w.from[i], w.to[i] = int32(max(0, from)), int32(min(to, width))
+		from, to = from+step, to+step
 	}
 	return bounds{w.from[:rows], w.to[:rows]}
 }

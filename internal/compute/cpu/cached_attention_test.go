@@ -13,25 +13,32 @@ import (
 type cachedCase struct {
 	heads, kvHeads, headDim int
 	sequences               [][2]int
+	window                  int
+	softCap                 float32
 }
 
 var cachedCases = []cachedCase{
-	{1, 1, 4, [][2]int{{1, 1}}},
-	{2, 1, 8, [][2]int{{1, 15}, {1, 16}, {1, 17}, {1, 127}, {1, 128}, {1, 129}}},
-	{9, 3, 64, [][2]int{{1, 540}, {0, 3}, {2, 2}, {1, 257}}},
-	{5, 1, 24, [][2]int{{3, 140}, {8, 8}, {1, 31}}},
-	{3, 3, 16, [][2]int{{9, 9}, {1, 5}, {70, 300}, {130, 130}}},
-	{4, 2, 100, [][2]int{{1, 33}, {12, 270}}},
-	{4, 2, 33, [][2]int{{1, 150}, {3, 20}}},
-	{2, 2, 256, [][2]int{{1, 300}, {20, 20}}},
-	{4, 2, 80, [][2]int{{64, 192}, {65, 193}}},
+	{1, 1, 4, [][2]int{{1, 1}}, 0, 0},
+	{2, 1, 8, [][2]int{{1, 15}, {1, 16}, {1, 17}, {1, 127}, {1, 128}, {1, 129}}, 0, 0},
+	{9, 3, 64, [][2]int{{1, 540}, {0, 3}, {2, 2}, {1, 257}}, 0, 0},
+	{5, 1, 24, [][2]int{{3, 140}, {8, 8}, {1, 31}}, 0, 0},
+	{3, 3, 16, [][2]int{{9, 9}, {1, 5}, {70, 300}, {130, 130}}, 0, 0},
+	{4, 2, 100, [][2]int{{1, 33}, {12, 270}}, 0, 0},
+	{4, 2, 33, [][2]int{{1, 150}, {3, 20}}, 0, 0},
+	{2, 2, 256, [][2]int{{1, 300}, {20, 20}}, 0, 0},
+	{4, 2, 80, [][2]int{{64, 192}, {65, 193}}, 0, 0},
+	{4, 2, 16, [][2]int{{1, 300}, {70, 300}, {3, 140}, {130, 130}, {9, 9}}, 5, 0},
+	{2, 1, 24, [][2]int{{1, 300}, {8, 270}, {70, 400}, {300, 300}}, 130, 0},
+	{2, 1, 8, [][2]int{{1, 257}, {100, 400}, {5, 20}}, 1, 0},
+	{4, 2, 16, [][2]int{{1, 200}, {20, 150}, {9, 9}}, 0, 1.5},
+	{4, 1, 36, [][2]int{{2, 260}, {70, 200}}, 64, 4},
 }
 
 // cachedRandom returns what the sequences of a case attend to, in parts of random length.
 func cachedRandom(r *rand.Rand, c cachedCase, keys, values []compute.Mat) []compute.CachedSequence {
 	var sequences []compute.CachedSequence
 	for i, s := range c.sequences {
-		sequence := compute.CachedSequence{Rows: s[0]}
+		sequence := compute.CachedSequence{Rows: s[0], Window: c.window}
 		for at := 0; at < s[1]; {
 			n := min(s[1]-at, r.IntN(r.IntN(200)+1)) // also none
 			sequence.Parts = append(sequence.Parts, compute.KV{Keys: copied(keys[i].RowRange(at, at+n)), Values: copied(values[i].RowRange(at, at+n))})
@@ -53,7 +60,18 @@ func copied(m compute.Mat) compute.Mat {
 }
 
 func (c cachedCase) shape() compute.AttentionShape {
-	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3}
+	return compute.AttentionShape{Heads: c.heads, KVHeads: c.kvHeads, HeadDim: c.headDim, Scale: 0.3, SoftCap: c.softCap}
+}
+
+// from is the first key that each row of a sequence sees.
+func (c cachedCase) from(sequence [2]int) []int32 {
+	from := make([]int32, sequence[0])
+	for i := range from {
+		if c.window > 0 {
+			from[i] = int32(max(0, sequence[1]-sequence[0]+i+1-c.window))
+		}
+	}
+	return from
 }
 
 // random returns queries, and keys and values by sequence.
@@ -77,7 +95,7 @@ func TestAttentionCached(t *testing.T) {
 			got, vq, row := valuesOf(t, out), doubles(valuesOf(t, q)), 0
 			for i, s := range c.sequences {
 				shape := c.shape()
-				shape.From, shape.KeyOffset = make([]int32, s[0]), s[1]-s[0]
+				shape.From, shape.KeyOffset = c.from(s), s[1]-s[0]
 				want, _ := attentionRef(vq[row*q.Cols:], doubles(valuesOf(t, keys[i])), doubles(valuesOf(t, values[i])), shape)
 				near(t, fmt.Sprintf("%+v, sequence %d", c, i), got[row*q.Cols:(row+s[0])*q.Cols], want, 1e-5, 1e-5)
 				row += s[0]
@@ -102,7 +120,7 @@ func TestAttentionCachedRowsStandAlone(t *testing.T) {
 					for first := 0; first < s[0]; first += rows {
 						last := min(s[0], first+rows)
 						seen := s[1] - s[0] + last
-						alone := cachedCase{c.heads, c.kvHeads, c.headDim, [][2]int{{last - first, seen}}}
+						alone := cachedCase{c.heads, c.kvHeads, c.headDim, [][2]int{{last - first, seen}}, c.window, c.softCap}
 						part := randomMat(r, last-first, q.Cols)
 						one := New(1 + r.IntN(3))
 						one.kernels = d.kernels
@@ -121,7 +139,7 @@ func TestAttentionCachedOfFarScores(t *testing.T) {
 	eachKernels(t, func(t *testing.T, d *Device) {
 		for _, spread := range []float32{30, 1e4} {
 			for _, rows := range []int{1, 20} {
-				c := cachedCase{2, 1, 16, [][2]int{{rows, 400}}}
+				c := cachedCase{2, 1, 16, [][2]int{{rows, 400}}, 0, 0}
 				r := random()
 				q, keys, values := c.random(r)
 				d.Scale(q, spread)
@@ -138,7 +156,7 @@ func TestAttentionCachedOfFarScores(t *testing.T) {
 
 func TestAttentionCachedAllocatesNothing(t *testing.T) {
 	d, r := New(1), random()
-	c := cachedCase{9, 3, 64, [][2]int{{1, 540}, {1, 100}, {1, 300}}}
+	c := cachedCase{9, 3, 64, [][2]int{{1, 540}, {1, 100}, {1, 300}}, 0, 0}
 	q, keys, values := c.random(r)
 	sequences, out := cachedRandom(r, c, keys, values), randomMat(r, q.Rows, q.Cols)
 	if n := testing.AllocsPerRun(10, func() { d.AttentionCached(out, q, sequences, c.shape()) }); n > 0 {

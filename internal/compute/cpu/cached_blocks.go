@@ -1,11 +1,12 @@
 package cpu
 
-// attendBlocks computes rows of a sequence of many, in blocks.
-func (d *Device) attendBlocks(first, rows int, parts []cachedPart, keys int) {
+// attendBlocks computes rows of a sequence of many, in blocks. Each sees as
+// many keys as window at most.
+func (d *Device) attendBlocks(first, rows int, parts []cachedPart, keys, window int) {
 	if rows == 0 {
 		return
 	}
-	b := &cachedBlocks{cached: &d.cached, first: first, rows: rows, keys: keys}
+	b := &cachedBlocks{cached: &d.cached, first: first, rows: rows, keys: keys, window: window}
 	b.panels = (keys + panelWidth - 1) / panelWidth
 	b.packed = d.shared.floats(keyPanels, b.KVHeads*b.panels*b.HeadDim*panelWidth)
 	b.pack(d, parts)
@@ -23,6 +24,7 @@ func (d *Device) attendBlocks(first, rows int, parts []cachedPart, keys int) {
 type cachedBlocks struct {
 	*cached
 	first, rows, keys int
+	window            int
 	packed            []float32 // as attention.keys
 	panels            int
 	values            []view // by chunk, (keyChunk,G·E)
@@ -85,33 +87,38 @@ func (b *cachedBlocks) gather(d *Device, parts []cachedPart) {
 // attend computes a head of the sequence's rows from ≤ i < to.
 func (b *cachedBlocks) attend(w *worker, from, to, head int) {
 	const width = keyChunk + 16 // rows of scores are not a multiple of a page apart
-	e, group, rows := b.HeadDim, head/b.group, to-from
+	e, rows := b.HeadDim, to-from
 	s, stats := w.floats(scores, rows*width), w.floats(statistics, 2*rows)
 	sums := make([]softmaxSum, rows, blockRows)
 	out := b.out.head(head, e).rowsFrom(b.first+from, b.first+to)
-	sees := b.keys - b.rows + from + 1 // keys that the first row sees
-	for chunk, values := range b.values {
+	sees := b.keys - b.rows + from + 1 // the key after the last one that the first row sees
+	for chunk := max(0, sees-b.window) / keyChunk; chunk < len(b.values); chunk++ {
 		first := chunk * keyChunk
-		n := min(values.rows, sees+rows-1-first)
+		n := min(b.values[chunk].rows, sees+rows-1-first)
 		if n <= 0 {
 			break
 		}
-		values = values.rowsFrom(0, n).head(group, e)
-		b.times(s, width, from, rows, head, first, n)
-		skipped := max(0, first+1-sees) // rows that see nothing of it
-		seen := w.bounds(rows-skipped, sees+skipped-first, 1, n)
-		b.kernels.softmaxRows(s[skipped*width:], width, n, seen, stats[2*skipped:])
-		if chunk == 0 {
-			b.weigh(out, s, width, values)
-			for i := range sums {
-				sums[i] = softmaxSum{stats[2*i], stats[2*i+1]}
-			}
+		// Rows before the first see nothing of it yet, rows from the last on no more.
+		begin, end := max(0, first+1-sees), min(rows, max(0, first+n+b.window-sees))
+		if begin >= end {
 			continue
 		}
-		part := view{data: w.floats(partial, (rows-skipped)*e), rows: rows - skipped, cols: e, stride: e}
-		b.weigh(part, s[skipped*width:], width, values)
-		for i := skipped; i < rows; i++ {
-			sums[i].add(b.kernels, out.row(i), part.row(i-skipped), stats[2*i], stats[2*i+1])
+		values := b.values[chunk].rowsFrom(0, n).head(head/b.group, e)
+		b.times(s, width, from, rows, head, first, n)
+		if b.SoftCap > 0 {
+			capRows(s, width, rows, n, b.SoftCap)
+		}
+		seen := w.bounds(end-begin, sees+begin-b.window-first, sees+begin-first, 1, n)
+		b.kernels.softmaxRows(s[begin*width:], width, n, seen, stats[2*begin:])
+		part := view{data: w.floats(partial, (end-begin)*e), rows: end - begin, cols: e, stride: e}
+		b.weigh(part, s[begin*width:], width, values)
+		for i := begin; i < end; i++ {
+			if max(0, sees+i-b.window)/keyChunk == chunk { // its first
+				copy(out.row(i), part.row(i-begin))
+				sums[i] = softmaxSum{stats[2*i], stats[2*i+1]}
+				continue
+			}
+			sums[i].add(b.kernels, out.row(i), part.row(i-begin), stats[2*i], stats[2*i+1])
 		}
 	}
 	for i, sum := range sums {

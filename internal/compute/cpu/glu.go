@@ -9,13 +9,10 @@ import (
 // GLU sets out (N,F) to act(gate)·up of gateUp (N,2F).
 func (d *Device) GLU(out, gateUp compute.Mat, act compute.Activation) {
 	v, gate, up := gated("GLU", out, gateUp, act)
+	value, _ := d.gate(act)
 	d.eachRows(v.rows, v.cols, func(from, to int) {
 		for i := from; i < to; i++ {
-			if act == compute.SiLU {
-				d.kernels.silu(v.row(i), gate.row(i), up.row(i))
-			} else {
-				d.kernels.gelu(v.row(i), gate.row(i), up.row(i))
-			}
+			value(v.row(i), gate.row(i), up.row(i))
 		}
 	})
 }
@@ -24,13 +21,10 @@ func (d *Device) GLU(out, gateUp compute.Mat, act compute.Activation) {
 func (d *Device) GLUGrad(dgateUp, dout, gateUp compute.Mat, act compute.Activation) {
 	v, gate, up := gated("GLUGrad", dout, gateUp, act)
 	_, dgate, dup := gated("GLUGrad", dout, dgateUp, act)
+	_, slope := d.gate(act)
 	d.eachRows(v.rows, v.cols, func(from, to int) {
 		for i := from; i < to; i++ {
-			if act == compute.SiLU {
-				d.kernels.siluGrad(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
-			} else {
-				d.kernels.geluGrad(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
-			}
+			slope(dgate.row(i), dup.row(i), v.row(i), gate.row(i), up.row(i))
 		}
 	})
 }
@@ -38,10 +32,24 @@ func (d *Device) GLUGrad(dgateUp, dout, gateUp compute.Mat, act compute.Activati
 // gated returns the views of out (N,F) and of the two halves of gateUp (N,2F).
 func gated(what string, out, gateUp compute.Mat, act compute.Activation) (v, gate, up view) {
 	v, both := viewOf(what, out), viewOf(what, gateUp)
-	if both.rows != v.rows || both.cols != 2*v.cols || act > compute.GELUTanh {
+	if both.rows != v.rows || both.cols != 2*v.cols || act > compute.ReLU {
 		panic(fmt.Sprintf("cpu: %s: %s and %s with activation %d", what, out, gateUp, act))
 	}
 	return v, both.columns(0, v.cols), both.columns(v.cols, 2*v.cols)
+}
+
+// gate returns the functions of a gated activation, and of its gradient.
+func (d *Device) gate(act compute.Activation) (value func(out, gate, up []float32), slope func(dgate, dup, dout, gate, up []float32)) {
+	switch act {
+	case compute.SiLU:
+		return d.kernels.silu, d.kernels.siluGrad
+	case compute.GELUTanh:
+		return d.kernels.gelu, d.kernels.geluGrad
+	case compute.GELU:
+		return geluExact, geluExactGrad
+	default:
+		return reluGate, reluGateGrad
+	}
 }
 
 func sigmoid(x float32) float32 { return 1 / (1 + exp32(-x)) }

@@ -30,6 +30,7 @@ const (
 	partial                    // sums over a part of the keys
 	gradSums                   // of keys and values, of parts of the queries
 	unread                     // results of a kernel that nobody reads
+	capSlopes                  // of the cap of scores
 	purposes
 )
 

@@ -8,11 +8,11 @@ import (
 )
 
 // Rotate turns the heads of x (N, heads·E) in place by the angle of each row's
-// position; back turns the other way.
+// position; back turns the other way. Columns beyond the pairs of r stay.
 func (d *Device) Rotate(x compute.Mat, headDim int, positions []int32, r *compute.Rotation, back bool) {
 	v := viewOf("Rotate", x)
 	half := len(r.Frequencies)
-	if headDim != 2*half || headDim == 0 || v.cols%headDim != 0 || len(positions) != v.rows {
+	if half == 0 || headDim < 2*half || v.cols%headDim != 0 || len(positions) != v.rows {
 		panic(fmt.Sprintf("cpu: Rotate: x %s, heads of %d, %d frequencies, %d positions", x, headDim, half, len(positions)))
 	}
 	if v.rows == 0 {
@@ -28,9 +28,9 @@ func (d *Device) Rotate(x compute.Mat, headDim int, positions []int32, r *comput
 	table := r.Table(int(slices.Max(positions)) + 1)
 	d.eachRows(v.rows, v.cols, func(from, to int) {
 		for i := from; i < to; i++ {
-			turns := table[int(positions[i])*headDim:][:headDim]
+			turns := table[int(positions[i])*2*half:][:2*half]
 			for heads := v.row(i); len(heads) > 0; heads = heads[headDim:] {
-				d.kernels.rotate(heads[:half], heads[half:headDim], turns[:half], turns[half:], sign)
+				d.kernels.rotate(heads[:half], heads[half:2*half], turns[:half], turns[half:], sign)
 			}
 		}
 	})

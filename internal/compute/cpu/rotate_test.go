@@ -39,6 +39,34 @@ func TestRotate(t *testing.T) {
 		near(t, "and back", valuesOf(t, x), doubles(before), 1e-6, 1e-6)
 		mustPanic(t, "position", func() { d.Rotate(x, headDim, []int32{0, 0, 0, 0, -1, 0, 0, 0, 0}, rotation, false) })
 		mustPanic(t, "positions", func() { d.Rotate(x, headDim, positions[1:], rotation, false) })
-		mustPanic(t, "head", func() { d.Rotate(x, headDim+1, positions, rotation, false) })
+		mustPanic(t, "head", func() { d.Rotate(x, headDim-1, positions, rotation, false) })
+	}
+}
+
+// Columns of a head beyond the pairs of the rotation stay as they are.
+func TestRotatePartOfHeads(t *testing.T) {
+	d, r := New(1), random()
+	rotation := compute.NewRotation([]float64{1, 0.1})
+	positions := []int32{0, 7, 3}
+	whole := randomMat(r, 3, 2*4)
+	x := randomMat(r, 3, 2*6)
+	before := valuesOf(t, x)
+	for i := range 3 {
+		for h := range 2 {
+			d.Copy(whole.RowRange(i, i+1).ColRange(h*4, h*4+4), x.RowRange(i, i+1).ColRange(h*6, h*6+4))
+		}
+	}
+	d.Rotate(whole, 4, positions, rotation, false)
+	d.Rotate(x, 6, positions, rotation, false)
+	got, turned := valuesOf(t, x), valuesOf(t, whole)
+	for i := range got {
+		head, col := i/6, i%6
+		want := before[i]
+		if col < 4 {
+			want = turned[head*4+col]
+		}
+		if got[i] != want {
+			t.Fatalf("value %d of head %d is %v, want %v", col, head, got[i], want)
+		}
 	}
 }
