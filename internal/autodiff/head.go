@@ -9,8 +9,12 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// headRows is how many rows' logits exist at a time.
-const headRows = 256
+// The logits of headRows rows exist at a time, and of more as long as they take
+// at most headBytes: weights are then read less often.
+const (
+	headRows  = 256
+	headBytes = 64 << 20
+)
 
 // headOp is the LM head and the loss in one: it computes the logits of the
 // supervised rows a chunk at a time, the loss, and the gradient of its input
@@ -20,6 +24,7 @@ type headOp struct {
 	g        *Graph
 	table    *Table
 	x        *result
+	chunk    int     // rows whose logits exist at a time
 	backward bool    // the gradient of something before the head is needed
 	dx       *result // of x, when backward
 	update   *Linear // of table, when it has a low-rank update
@@ -42,23 +47,23 @@ func (g *Graph) Head(x Value, t *Table) {
 	trains := g.train && (t.Param != nil || t.LoRA != nil)
 	op := &headOp{g: g, table: t, x: x.result, backward: g.train && (x.active || trains), update: t.updated()}
 	op.operation = &operation{name: "loss", scalar: true, wrt: []bool{x.active, trains}, run: op.forward}
-	chunk := min(g.rows, headRows)
-	g.reserve("logits", chunk, t.Weight.Out)
-	if err := op.reserveUpdate(chunk); err != nil {
+	op.chunk = min(g.rows, max(headRows, headBytes/(4*t.Weight.Out)/headRows*headRows))
+	g.reserve("logits", op.chunk, t.Weight.Out)
+	if err := op.reserveUpdate(op.chunk); err != nil {
 		g.fail("head: %w", err)
 		return
 	}
 	if t.SoftCap > 0 && op.backward {
-		g.reserve("capped logits", chunk, t.Weight.Out)
+		g.reserve("capped logits", op.chunk, t.Weight.Out)
 	}
 	if op.backward {
 		op.dx = x.result.like(x.cols())
 		op.out = []*result{op.dx}
 	}
 	if !x.result.supervised {
-		g.reserve("head rows", chunk, x.cols())
+		g.reserve("head rows", op.chunk, x.cols())
 		if op.backward {
-			g.reserve("head gradient", chunk, x.cols())
+			g.reserve("head gradient", op.chunk, x.cols())
 		}
 	}
 	op.diff = func(loss, _ *gorgonia.Node) (gorgonia.Nodes, error) {
@@ -76,8 +81,8 @@ func (op *headOp) forward() error {
 		dev.Clear(op.dx.mat())
 	}
 	g.lossSum = 0
-	for from := 0; from < len(in.Rows); from += headRows {
-		to := min(from+headRows, len(in.Rows))
+	for from := 0; from < len(in.Rows); from += op.chunk {
+		to := min(from+op.chunk, len(in.Rows))
 		xs := op.rows(from, to)
 		logits := g.temp("logits", to-from, op.table.Weight.Out)
 		op.multiply(logits, xs, from)

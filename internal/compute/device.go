@@ -120,6 +120,9 @@ type Device interface {
 	CrossEntropy(logits Mat, targets []int32, weights []float32, losses []float64)
 	// LogSoftmax replaces each row of x by its log-softmax.
 	LogSoftmax(x Mat)
+	// Largest sets at[i] to the column of the largest value of row i of x, the
+	// first of equals. NaNs do not count: a row of nothing else gives 0.
+	Largest(x Mat, at []int32)
 
 	// SumSquares returns Σ x², summed in float64 in a fixed order.
 	SumSquares(x Mat) float64

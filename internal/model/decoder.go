@@ -15,6 +15,7 @@ type Decoder struct {
 	memory  *cacheMemory
 	sampler sampler
 	rows    []int32 // that logits are of
+	best    []int32 // the likeliest token of each, of greedy answers
 }
 
 // NewDecoder makes a Decoder of m, whose weights must not change while it is used.

@@ -170,26 +170,34 @@ func (g *generator) choose(h compute.Mat) error {
 		}
 	}
 	d.m.dev.LogSoftmax(logits)
+	if g.o.Temperature == 0 && !g.o.penalizes() { // of all rows at once, which is faster
+		d.best = slices.Grow(d.best[:0], logits.Rows)[:logits.Rows]
+		d.m.dev.Largest(logits, d.best)
+	}
 	for i, a := range g.active {
-		if err := g.extend(a, d.m.dev.Host(logits.RowRange(i, i+1))); err != nil {
+		if err := g.extend(a, i, d.m.dev.Host(logits.RowRange(i, i+1))); err != nil {
 			return fmt.Errorf("prompt %d: token %d of the answer: %w", a.index, len(a.answer.Tokens), err)
 		}
 	}
 	return nil
 }
 
-// extend chooses a's next token from the log-probabilities of one row.
-func (g *generator) extend(a *generation, row []float32) error {
+// extend chooses a's next token from the log-probabilities of the i-th row.
+func (g *generator) extend(a *generation, i int, row []float32) error {
 	if err := finite(row); err != nil {
 		return err
 	}
-	if a.known != nil {
+	var id int32
+	switch {
+	case a.known != nil:
 		a.known.apply(row)
-	}
-	id := g.d.sampler.choose(&g.o.Sampling, row, a.rng)
-	if a.known != nil {
+		id = g.d.sampler.choose(&g.o.Sampling, row, a.rng)
 		a.known.undo(row)
 		a.known.note(id)
+	case g.o.Temperature == 0:
+		id = g.d.best[i]
+	default:
+		id = g.d.sampler.choose(&g.o.Sampling, row, a.rng)
 	}
 	a.next[0] = id
 	a.answer.Tokens = append(a.answer.Tokens, id)

@@ -26,6 +26,7 @@ func (still) AddRow(_, _ compute.Mat)                    {}
 func (still) Copy(_, _ compute.Mat)                      {}
 func (still) Gather(_, _ compute.Mat, _ []int32)         {}
 func (still) LogSoftmax(compute.Mat)                     {}
+func (still) Largest(compute.Mat, []int32)               {}
 
 func TestATokenAllocatesNothing(t *testing.T) {
 	dev := still{cpu.New(1)}

@@ -59,50 +59,50 @@ func tail4x16AVX2(c *float32, ldc int, a *float32, rowStep int, step int, b *flo
 //go:noescape
 func transposeAVX2(dst *float32, src *float32, stride int, depth int)
 
-// f16AVX2 sets dst to n times 32 values of IEEE 754 binary16, n over 0, which begin stride bytes apart.
+// f16AVX2 sets dst to n times 32 values of IEEE 754 binary16, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func f16AVX2(dst *float32, src *byte, n int, stride int)
+func f16AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// bf16AVX2 sets dst to n times 32 values of bfloat16, n over 0, which begin stride bytes apart.
+// bf16AVX2 sets dst to n times 32 values of bfloat16, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func bf16AVX2(dst *float32, src *byte, n int, stride int)
+func bf16AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q8AVX2 sets dst to n times a block of Q8_0, n over 0, which begin stride bytes apart.
+// q8AVX2 sets dst to n times a block of Q8_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q8AVX2(dst *float32, src *byte, n int, stride int)
+func q8AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q4AVX2 sets dst to n times a block of Q4_0, n over 0, which begin stride bytes apart.
+// q4AVX2 sets dst to n times a block of Q4_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q4AVX2(dst *float32, src *byte, n int, stride int)
+func q4AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// f32AVX2 sets dst to n times 32 values of float32, n over 0, which begin stride bytes apart.
+// f32AVX2 sets dst to n times 32 values of float32, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func f32AVX2(dst *float32, src *byte, n int, stride int)
+func f32AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q5AVX2 sets dst to n times a block of Q5_0, n over 0, which begin stride bytes apart.
+// q5AVX2 sets dst to n times a block of Q5_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q5AVX2(dst *float32, src *byte, n int, stride int)
+func q5AVX2(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q4KAVX2 sets dst to the values of a group of n blocks of Q4_K, n over 0, which begin stride bytes apart.
+// q4KAVX2 sets dst to the values of a group of n blocks of Q4_K, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q4KAVX2(dst *float32, src *byte, n int, stride int, group int)
+func q4KAVX2(dst *float32, src *byte, n int, stride int, group int, ahead int)
 
-// q6KAVX2 sets dst to the values of a group of n blocks of Q6_K, n over 0, which begin stride bytes apart.
+// q6KAVX2 sets dst to the values of a group of n blocks of Q6_K, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q6KAVX2(dst *float32, src *byte, n int, stride int, group int)
+func q6KAVX2(dst *float32, src *byte, n int, stride int, group int, ahead int)
 
-// nf4AVX2 sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on.
+// nf4AVX2 sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on, and asks for the codes ahead bytes on.
 //
 //go:noescape
-func nf4AVX2(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
+func nf4AVX2(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int, ahead int)
 
 // dotAVX2 returns Σ a·b.
 //

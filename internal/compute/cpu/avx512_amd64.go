@@ -154,50 +154,50 @@ func tile28x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *
 //go:noescape
 func transposeAVX512(dst *float32, src *float32, stride int, depth int)
 
-// f16AVX512 sets dst to n times 32 values of IEEE 754 binary16, n over 0, which begin stride bytes apart.
+// f16AVX512 sets dst to n times 32 values of IEEE 754 binary16, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func f16AVX512(dst *float32, src *byte, n int, stride int)
+func f16AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// bf16AVX512 sets dst to n times 32 values of bfloat16, n over 0, which begin stride bytes apart.
+// bf16AVX512 sets dst to n times 32 values of bfloat16, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func bf16AVX512(dst *float32, src *byte, n int, stride int)
+func bf16AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q8AVX512 sets dst to n times a block of Q8_0, n over 0, which begin stride bytes apart.
+// q8AVX512 sets dst to n times a block of Q8_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q8AVX512(dst *float32, src *byte, n int, stride int)
+func q8AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q4AVX512 sets dst to n times a block of Q4_0, n over 0, which begin stride bytes apart.
+// q4AVX512 sets dst to n times a block of Q4_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q4AVX512(dst *float32, src *byte, n int, stride int)
+func q4AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// f32AVX512 sets dst to n times 32 values of float32, n over 0, which begin stride bytes apart.
+// f32AVX512 sets dst to n times 32 values of float32, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func f32AVX512(dst *float32, src *byte, n int, stride int)
+func f32AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q5AVX512 sets dst to n times a block of Q5_0, n over 0, which begin stride bytes apart.
+// q5AVX512 sets dst to n times a block of Q5_0, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q5AVX512(dst *float32, src *byte, n int, stride int)
+func q5AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 
-// q4KAVX512 sets dst to the values of a group of n blocks of Q4_K, n over 0, which begin stride bytes apart.
+// q4KAVX512 sets dst to the values of a group of n blocks of Q4_K, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q4KAVX512(dst *float32, src *byte, n int, stride int, group int)
+func q4KAVX512(dst *float32, src *byte, n int, stride int, group int, ahead int)
 
-// q6KAVX512 sets dst to the values of a group of n blocks of Q6_K, n over 0, which begin stride bytes apart.
+// q6KAVX512 sets dst to the values of a group of n blocks of Q6_K, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.
 //
 //go:noescape
-func q6KAVX512(dst *float32, src *byte, n int, stride int, group int)
+func q6KAVX512(dst *float32, src *byte, n int, stride int, group int, ahead int)
 
-// nf4AVX512 sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on.
+// nf4AVX512 sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on, and asks for the codes ahead bytes on.
 //
 //go:noescape
-func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
+func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int, ahead int)
 
 // dotAVX512 returns Σ a·b.
 //

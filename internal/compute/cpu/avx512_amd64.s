@@ -475,122 +475,233 @@ GLOBL mix2AVX512<>(SB), RODATA|NOPTR, $64
 // func tile1x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000008, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z2
-	VMOVUPS          64(DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI), Z3, Z1
-	VMOVUPS          (DI), Z2
-	VMOVUPS          64(DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z2, Z0
-	VFMADD231PS.BCST 4(SI), Z3, Z1
-	VMOVUPS          (DI), Z2
-	VMOVUPS          64(DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z2, Z0
-	VFMADD231PS.BCST 8(SI), Z3, Z1
-	VMOVUPS          (DI), Z2
-	VMOVUPS          64(DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z2, Z0
-	VFMADD231PS.BCST 12(SI), Z3, Z1
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000008, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000004, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z2
-	VMOVUPS          64(DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI), Z3, Z1
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z2
+	VMOVUPS      64(DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z2
-	VMOVUPS.Z        64(DI), K2, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI), Z3, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	VMOVUPS.Z        64(DI), K2, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z2, Z0
-	VFMADD231PS.BCST 4(SI), Z3, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	VMOVUPS.Z        64(DI), K2, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z2, Z0
-	VFMADD231PS.BCST 8(SI), Z3, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	VMOVUPS.Z        64(DI), K2, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z2, Z0
-	VFMADD231PS.BCST 12(SI), Z3, Z1
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z2
-	VMOVUPS.Z        64(DI), K2, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI), Z3, Z1
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z2
+	VMOVUPS.Z    64(DI), K2, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -622,98 +733,187 @@ adding:
 // func tile1x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile1x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000008, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z1, Z0
-	VMOVUPS          (DI), Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z1, Z0
-	VMOVUPS          (DI), Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z1, Z0
-	VMOVUPS          (DI), Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z1, Z0
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000008, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000004, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z1, Z0
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z1, Z0
-	VMOVUPS.Z        (DI), K1, Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z1, Z0
-	VMOVUPS.Z        (DI), K1, Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z1, Z0
-	VMOVUPS.Z        (DI), K1, Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z1, Z0
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS.Z    (DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS.Z    (DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS.Z    (DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z1
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z1, Z0
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z1
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -740,147 +940,301 @@ adding:
 // func tile2x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000010, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z4
-	VMOVUPS          64(DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
-	VMOVUPS          (DI), Z4
-	VMOVUPS          64(DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z4, Z0
-	VFMADD231PS.BCST 4(SI), Z5, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z3
-	VMOVUPS          (DI), Z4
-	VMOVUPS          64(DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z4, Z0
-	VFMADD231PS.BCST 8(SI), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z3
-	VMOVUPS          (DI), Z4
-	VMOVUPS          64(DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z4, Z0
-	VFMADD231PS.BCST 12(SI), Z5, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z3
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000010, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000000c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z4
-	VMOVUPS          64(DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z4
+	VMOVUPS      64(DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z4
-	VMOVUPS.Z        64(DI), K2, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	VMOVUPS.Z        64(DI), K2, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z4, Z0
-	VFMADD231PS.BCST 4(SI), Z5, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	VMOVUPS.Z        64(DI), K2, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z4, Z0
-	VFMADD231PS.BCST 8(SI), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	VMOVUPS.Z        64(DI), K2, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z4, Z0
-	VFMADD231PS.BCST 12(SI), Z5, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z3
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z4
-	VMOVUPS.Z        64(DI), K2, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z3
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z4
+	VMOVUPS.Z    64(DI), K2, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z7, Z5, Z3
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -924,111 +1278,232 @@ adding:
 // func tile2x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile2x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000010, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
-	VMOVUPS          (DI), Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z2, Z1
-	VMOVUPS          (DI), Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z2, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z2, Z1
-	VMOVUPS          (DI), Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z2, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z2, Z1
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000010, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000000c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z2, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z2, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z2, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z2, Z1
-	VMOVUPS.Z        (DI), K1, Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z2, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z2, Z1
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	VMOVUPS.Z    (DI), K1, Z2
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z2
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z2, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z2, Z1
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z2
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (SI)(CX*1), Z4
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1062,172 +1537,369 @@ adding:
 // func tile3x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000018, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z6
-	VMOVUPS          64(DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
-	VMOVUPS          (DI), Z6
-	VMOVUPS          64(DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z6, Z0
-	VFMADD231PS.BCST 4(SI), Z7, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z5
-	VMOVUPS          (DI), Z6
-	VMOVUPS          64(DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z6, Z0
-	VFMADD231PS.BCST 8(SI), Z7, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z5
-	VMOVUPS          (DI), Z6
-	VMOVUPS          64(DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z6, Z0
-	VFMADD231PS.BCST 12(SI), Z7, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z5
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000018, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000014, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z6
-	VMOVUPS          64(DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z6
+	VMOVUPS      64(DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z6
-	VMOVUPS.Z        64(DI), K2, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	VMOVUPS.Z        64(DI), K2, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z6, Z0
-	VFMADD231PS.BCST 4(SI), Z7, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	VMOVUPS.Z        64(DI), K2, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z6, Z0
-	VFMADD231PS.BCST 8(SI), Z7, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	VMOVUPS.Z        64(DI), K2, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z6, Z0
-	VFMADD231PS.BCST 12(SI), Z7, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z5
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z6
-	VMOVUPS.Z        64(DI), K2, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z5
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z6
+	VMOVUPS.Z    64(DI), K2, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z6, Z2
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1283,124 +1955,277 @@ adding:
 // func tile3x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile3x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000018, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z3, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
-	VMOVUPS          (DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z3, Z2
-	VMOVUPS          (DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z3, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z3, Z2
-	VMOVUPS          (DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z3, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z3, Z2
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000018, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000014, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z3, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z3, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
-	VMOVUPS.Z        (DI), K1, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z3, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z3, Z2
-	VMOVUPS.Z        (DI), K1, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z3, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z3, Z2
-	VMOVUPS.Z        (DI), K1, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z3, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z3, Z2
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS.Z    (DI), K1, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS.Z    (DI), K1, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	VMOVUPS.Z    (DI), K1, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z3
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z3, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z3, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z3, Z2
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z3
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (SI)(CX*1), Z5
+	VFMADD231PS  Z5, Z3, Z1
+	VBROADCASTSS (SI)(CX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1441,197 +2266,437 @@ adding:
 // func tile4x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000020, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z8
-	VMOVUPS          64(DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
-	VMOVUPS          (DI), Z8
-	VMOVUPS          64(DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z8, Z0
-	VFMADD231PS.BCST 4(SI), Z9, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z7
-	VMOVUPS          (DI), Z8
-	VMOVUPS          64(DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z8, Z0
-	VFMADD231PS.BCST 8(SI), Z9, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z7
-	VMOVUPS          (DI), Z8
-	VMOVUPS          64(DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z8, Z0
-	VFMADD231PS.BCST 12(SI), Z9, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z7
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000020, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000001c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z8
-	VMOVUPS          64(DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z8
+	VMOVUPS      64(DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z8
-	VMOVUPS.Z        64(DI), K2, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	VMOVUPS.Z        64(DI), K2, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z8, Z0
-	VFMADD231PS.BCST 4(SI), Z9, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	VMOVUPS.Z        64(DI), K2, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z8, Z0
-	VFMADD231PS.BCST 8(SI), Z9, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	VMOVUPS.Z        64(DI), K2, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z8, Z0
-	VFMADD231PS.BCST 12(SI), Z9, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z7
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z8
-	VMOVUPS.Z        64(DI), K2, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z7
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z8
+	VMOVUPS.Z    64(DI), K2, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z8, Z2
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z11, Z9, Z7
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1699,137 +2764,322 @@ adding:
 // func tile4x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile4x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000020, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
-	VMOVUPS          (DI), Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z4, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z4, Z3
-	VMOVUPS          (DI), Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z4, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z4, Z3
-	VMOVUPS          (DI), Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z4, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z4, Z3
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000020, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000001c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z4, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z4, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z4, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z4, Z3
-	VMOVUPS.Z        (DI), K1, Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z4, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z4, Z3
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	VMOVUPS.Z    (DI), K1, Z4
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z4
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z4, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z4, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z4, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z4, Z3
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z4
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (SI)(CX*1), Z6
+	VFMADD231PS  Z6, Z4, Z1
+	VBROADCASTSS (SI)(CX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (SI)(DX*1), Z6
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -1877,222 +3127,505 @@ adding:
 // func tile5x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000028, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z10
-	VMOVUPS          64(DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
-	VMOVUPS          (DI), Z10
-	VMOVUPS          64(DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z10, Z0
-	VFMADD231PS.BCST 4(SI), Z11, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z9
-	VMOVUPS          (DI), Z10
-	VMOVUPS          64(DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z10, Z0
-	VFMADD231PS.BCST 8(SI), Z11, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z9
-	VMOVUPS          (DI), Z10
-	VMOVUPS          64(DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z10, Z0
-	VFMADD231PS.BCST 12(SI), Z11, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z9
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000028, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000024, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z10
-	VMOVUPS          64(DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z10
+	VMOVUPS      64(DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z10
-	VMOVUPS.Z        64(DI), K2, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	VMOVUPS.Z        64(DI), K2, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z10, Z0
-	VFMADD231PS.BCST 4(SI), Z11, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	VMOVUPS.Z        64(DI), K2, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z10, Z0
-	VFMADD231PS.BCST 8(SI), Z11, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	VMOVUPS.Z        64(DI), K2, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z10, Z0
-	VFMADD231PS.BCST 12(SI), Z11, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z9
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z10
-	VMOVUPS.Z        64(DI), K2, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z9
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z10
+	VMOVUPS.Z    64(DI), K2, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z10, Z2
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z10, Z6
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2172,150 +3705,367 @@ adding:
 // func tile5x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile5x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000028, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z5, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
-	VMOVUPS          (DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z5, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z5, Z4
-	VMOVUPS          (DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z5, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z5, Z4
-	VMOVUPS          (DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z5, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z5, Z4
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000028, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000024, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z5, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z5, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
-	VMOVUPS.Z        (DI), K1, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z5, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z5, Z4
-	VMOVUPS.Z        (DI), K1, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z5, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z5, Z4
-	VMOVUPS.Z        (DI), K1, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z5, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z5, Z4
-	ADDQ             $0x10, SI
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS.Z    (DI), K1, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS.Z    (DI), K1, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	VMOVUPS.Z    (DI), K1, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         $0x10, SI
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z5
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z5, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z5, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z5, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z5, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z5, Z4
-	ADDQ             R13, SI
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z5
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (SI)(CX*1), Z7
+	VFMADD231PS  Z7, Z5, Z1
+	VBROADCASTSS (SI)(CX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (SI)(DX*1), Z7
+	VFMADD231PS  Z7, Z5, Z3
+	VBROADCASTSS (SI)(CX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         R13, SI
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2370,253 +4120,581 @@ adding:
 // func tile6x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000030, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z12
-	VMOVUPS          64(DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R8), Z12, Z10
-	VFMADD231PS.BCST (R8), Z13, Z11
-	VMOVUPS          (DI), Z12
-	VMOVUPS          64(DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z12, Z0
-	VFMADD231PS.BCST 4(SI), Z13, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 4(R8), Z12, Z10
-	VFMADD231PS.BCST 4(R8), Z13, Z11
-	VMOVUPS          (DI), Z12
-	VMOVUPS          64(DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z12, Z0
-	VFMADD231PS.BCST 8(SI), Z13, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 8(R8), Z12, Z10
-	VFMADD231PS.BCST 8(R8), Z13, Z11
-	VMOVUPS          (DI), Z12
-	VMOVUPS          64(DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z12, Z0
-	VFMADD231PS.BCST 12(SI), Z13, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 12(R8), Z12, Z10
-	VFMADD231PS.BCST 12(R8), Z13, Z11
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000030, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000002c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z12
-	VMOVUPS          64(DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R8), Z12, Z10
-	VFMADD231PS.BCST (R8), Z13, Z11
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z12
+	VMOVUPS      64(DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z12
-	VMOVUPS.Z        64(DI), K2, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R8), Z12, Z10
-	VFMADD231PS.BCST (R8), Z13, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	VMOVUPS.Z        64(DI), K2, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z12, Z0
-	VFMADD231PS.BCST 4(SI), Z13, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 4(R8), Z12, Z10
-	VFMADD231PS.BCST 4(R8), Z13, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	VMOVUPS.Z        64(DI), K2, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z12, Z0
-	VFMADD231PS.BCST 8(SI), Z13, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 8(R8), Z12, Z10
-	VFMADD231PS.BCST 8(R8), Z13, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	VMOVUPS.Z        64(DI), K2, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z12, Z0
-	VFMADD231PS.BCST 12(SI), Z13, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 12(R8), Z12, Z10
-	VFMADD231PS.BCST 12(R8), Z13, Z11
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z12
-	VMOVUPS.Z        64(DI), K2, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R8), Z12, Z10
-	VFMADD231PS.BCST (R8), Z13, Z11
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z12
+	VMOVUPS.Z    64(DI), K2, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z12, Z2
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z12, Z6
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z12, Z10
+	VFMADD231PS  Z15, Z13, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2708,169 +4786,420 @@ adding:
 // func tile6x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile6x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000030, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST (R8), Z6, Z5
-	VMOVUPS          (DI), Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z6, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 4(R8), Z6, Z5
-	VMOVUPS          (DI), Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z6, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 8(R8), Z6, Z5
-	VMOVUPS          (DI), Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z6, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 12(R8), Z6, Z5
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000030, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000002c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST (R8), Z6, Z5
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST (R8), Z6, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z6, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 4(R8), Z6, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z6, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 8(R8), Z6, Z5
-	VMOVUPS.Z        (DI), K1, Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z6, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST 12(R8), Z6, Z5
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 4(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 8(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	VMOVUPS.Z    (DI), K1, Z6
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS 12(R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z6
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z6, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z6, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z6, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z6, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z6, Z4
-	VFMADD231PS.BCST (R8), Z6, Z5
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z6
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (SI)(CX*1), Z8
+	VFMADD231PS  Z8, Z6, Z1
+	VBROADCASTSS (SI)(CX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (SI)(DX*1), Z8
+	VFMADD231PS  Z8, Z6, Z3
+	VBROADCASTSS (SI)(CX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (R8), Z8
+	VFMADD231PS  Z8, Z6, Z5
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -2932,278 +5261,649 @@ adding:
 // func tile7x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000038, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z14
-	VMOVUPS          64(DI), Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI), Z15, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST (R8), Z14, Z10
-	VFMADD231PS.BCST (R8), Z15, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
-	VMOVUPS          (DI), Z14
-	VMOVUPS          64(DI), Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z14, Z0
-	VFMADD231PS.BCST 4(SI), Z15, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 4(R8), Z14, Z10
-	VFMADD231PS.BCST 4(R8), Z15, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z15, Z13
-	VMOVUPS          (DI), Z14
-	VMOVUPS          64(DI), Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z14, Z0
-	VFMADD231PS.BCST 8(SI), Z15, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 8(R8), Z14, Z10
-	VFMADD231PS.BCST 8(R8), Z15, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z15, Z13
-	VMOVUPS          (DI), Z14
-	VMOVUPS          64(DI), Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z14, Z0
-	VFMADD231PS.BCST 12(SI), Z15, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 12(R8), Z14, Z10
-	VFMADD231PS.BCST 12(R8), Z15, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z15, Z13
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 4(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 8(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 12(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000038, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 4(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 8(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 12(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 4(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 8(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 12(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000034, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z14
-	VMOVUPS          64(DI), Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI), Z15, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST (R8), Z14, Z10
-	VFMADD231PS.BCST (R8), Z15, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z14
+	VMOVUPS      64(DI), Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z14
-	VMOVUPS.Z        64(DI), K2, Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI), Z15, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST (R8), Z14, Z10
-	VFMADD231PS.BCST (R8), Z15, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	VMOVUPS.Z        64(DI), K2, Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z14, Z0
-	VFMADD231PS.BCST 4(SI), Z15, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 4(R8), Z14, Z10
-	VFMADD231PS.BCST 4(R8), Z15, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z15, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	VMOVUPS.Z        64(DI), K2, Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z14, Z0
-	VFMADD231PS.BCST 8(SI), Z15, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 8(R8), Z14, Z10
-	VFMADD231PS.BCST 8(R8), Z15, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z15, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	VMOVUPS.Z        64(DI), K2, Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z14, Z0
-	VFMADD231PS.BCST 12(SI), Z15, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST 12(R8), Z14, Z10
-	VFMADD231PS.BCST 12(R8), Z15, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z15, Z13
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 4(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 8(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS 12(R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z14
-	VMOVUPS.Z        64(DI), K2, Z15
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI), Z15, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z15, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z15, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z15, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z15, Z9
-	VFMADD231PS.BCST (R8), Z14, Z10
-	VFMADD231PS.BCST (R8), Z15, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z15, Z13
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z14
+	VMOVUPS.Z    64(DI), K2, Z15
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (SI)(CX*1), Z17
+	VFMADD231PS  Z17, Z14, Z2
+	VFMADD231PS  Z17, Z15, Z3
+	VBROADCASTSS (SI)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (SI)(DX*1), Z17
+	VFMADD231PS  Z17, Z14, Z6
+	VFMADD231PS  Z17, Z15, Z7
+	VBROADCASTSS (SI)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (R8), Z17
+	VFMADD231PS  Z17, Z14, Z10
+	VFMADD231PS  Z17, Z15, Z11
+	VBROADCASTSS (R8)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3307,182 +6007,465 @@ adding:
 // func tile7x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile7x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000038, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z7, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST (R8), Z7, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
-	VMOVUPS          (DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z7, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 4(R8), Z7, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z7, Z6
-	VMOVUPS          (DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z7, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 8(R8), Z7, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z7, Z6
-	VMOVUPS          (DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z7, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 12(R8), Z7, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z7, Z6
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000038, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000034, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z7, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST (R8), Z7, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z7, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST (R8), Z7, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
-	VMOVUPS.Z        (DI), K1, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z7, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 4(R8), Z7, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z7, Z6
-	VMOVUPS.Z        (DI), K1, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z7, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 8(R8), Z7, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z7, Z6
-	VMOVUPS.Z        (DI), K1, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z7, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST 12(R8), Z7, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z7, Z6
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS.Z    (DI), K1, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 4(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS.Z    (DI), K1, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 8(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	VMOVUPS.Z    (DI), K1, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS 12(R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z7
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z7, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z7, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z7, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z7, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z7, Z4
-	VFMADD231PS.BCST (R8), Z7, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z7, Z6
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z7
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (SI)(CX*1), Z9
+	VFMADD231PS  Z9, Z7, Z1
+	VBROADCASTSS (SI)(CX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (SI)(DX*1), Z9
+	VFMADD231PS  Z9, Z7, Z3
+	VBROADCASTSS (SI)(CX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (R8), Z9
+	VFMADD231PS  Z9, Z7, Z5
+	VBROADCASTSS (R8)(CX*1), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3551,303 +6534,717 @@ adding:
 // func tile8x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000040, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z16
-	VMOVUPS          64(DI), Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z16, Z0
-	VFMADD231PS.BCST (SI), Z17, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST (R8), Z16, Z10
-	VFMADD231PS.BCST (R8), Z17, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
-	VMOVUPS          (DI), Z16
-	VMOVUPS          64(DI), Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z16, Z0
-	VFMADD231PS.BCST 4(SI), Z17, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 4(R8), Z16, Z10
-	VFMADD231PS.BCST 4(R8), Z17, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z17, Z15
-	VMOVUPS          (DI), Z16
-	VMOVUPS          64(DI), Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z16, Z0
-	VFMADD231PS.BCST 8(SI), Z17, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 8(R8), Z16, Z10
-	VFMADD231PS.BCST 8(R8), Z17, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z17, Z15
-	VMOVUPS          (DI), Z16
-	VMOVUPS          64(DI), Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z16, Z0
-	VFMADD231PS.BCST 12(SI), Z17, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 12(R8), Z16, Z10
-	VFMADD231PS.BCST 12(R8), Z17, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z17, Z15
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 4(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 8(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 12(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000040, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 4(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 8(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 12(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 4(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 8(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 12(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000003c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z16
-	VMOVUPS          64(DI), Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z16, Z0
-	VFMADD231PS.BCST (SI), Z17, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST (R8), Z16, Z10
-	VFMADD231PS.BCST (R8), Z17, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z16
+	VMOVUPS      64(DI), Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z16
-	VMOVUPS.Z        64(DI), K2, Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z16, Z0
-	VFMADD231PS.BCST (SI), Z17, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST (R8), Z16, Z10
-	VFMADD231PS.BCST (R8), Z17, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
-	VMOVUPS.Z        (DI), K1, Z16
-	VMOVUPS.Z        64(DI), K2, Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z16, Z0
-	VFMADD231PS.BCST 4(SI), Z17, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 4(R8), Z16, Z10
-	VFMADD231PS.BCST 4(R8), Z17, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z17, Z15
-	VMOVUPS.Z        (DI), K1, Z16
-	VMOVUPS.Z        64(DI), K2, Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z16, Z0
-	VFMADD231PS.BCST 8(SI), Z17, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 8(R8), Z16, Z10
-	VFMADD231PS.BCST 8(R8), Z17, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z17, Z15
-	VMOVUPS.Z        (DI), K1, Z16
-	VMOVUPS.Z        64(DI), K2, Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z16, Z0
-	VFMADD231PS.BCST 12(SI), Z17, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST 12(R8), Z16, Z10
-	VFMADD231PS.BCST 12(R8), Z17, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z17, Z15
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 4(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 8(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS 12(R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z16
-	VMOVUPS.Z        64(DI), K2, Z17
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z16, Z0
-	VFMADD231PS.BCST (SI), Z17, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z16, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z17, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z16, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z17, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z16, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z17, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z16, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z17, Z9
-	VFMADD231PS.BCST (R8), Z16, Z10
-	VFMADD231PS.BCST (R8), Z17, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z16, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z17, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z16, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z17, Z15
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z16
+	VMOVUPS.Z    64(DI), K2, Z17
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (SI)(CX*1), Z19
+	VFMADD231PS  Z19, Z16, Z2
+	VFMADD231PS  Z19, Z17, Z3
+	VBROADCASTSS (SI)(CX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (SI)(DX*1), Z19
+	VFMADD231PS  Z19, Z16, Z6
+	VFMADD231PS  Z19, Z17, Z7
+	VBROADCASTSS (SI)(CX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (R8), Z19
+	VFMADD231PS  Z19, Z16, Z10
+	VFMADD231PS  Z19, Z17, Z11
+	VBROADCASTSS (R8)(CX*1), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (R8)(CX*2), Z19
+	VFMADD231PS  Z19, Z16, Z14
+	VFMADD231PS  Z19, Z17, Z15
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -3963,195 +7360,510 @@ adding:
 // func tile8x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile8x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000040, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST (R8), Z8, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
-	VMOVUPS          (DI), Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z8, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 4(R8), Z8, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z8, Z7
-	VMOVUPS          (DI), Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z8, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 8(R8), Z8, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z8, Z7
-	VMOVUPS          (DI), Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z8, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 12(R8), Z8, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z8, Z7
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000040, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000003c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST (R8), Z8, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST (R8), Z8, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z8, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 4(R8), Z8, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z8, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z8, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 8(R8), Z8, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z8, Z7
-	VMOVUPS.Z        (DI), K1, Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z8, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST 12(R8), Z8, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z8, Z7
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 4(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 8(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	VMOVUPS.Z    (DI), K1, Z8
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS 12(R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z8
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z8, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z8, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z8, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z8, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z8, Z4
-	VFMADD231PS.BCST (R8), Z8, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z8, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z8, Z7
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z8
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (SI)(CX*1), Z10
+	VFMADD231PS  Z10, Z8, Z1
+	VBROADCASTSS (SI)(CX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (SI)(DX*1), Z10
+	VFMADD231PS  Z10, Z8, Z3
+	VBROADCASTSS (SI)(CX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (R8), Z10
+	VFMADD231PS  Z10, Z8, Z5
+	VBROADCASTSS (R8)(CX*1), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (R8)(CX*2), Z10
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4227,328 +7939,785 @@ adding:
 // func tile9x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000048, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z18
-	VMOVUPS          64(DI), Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z18, Z0
-	VFMADD231PS.BCST (SI), Z19, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST (R8), Z18, Z10
-	VFMADD231PS.BCST (R8), Z19, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
-	VMOVUPS          (DI), Z18
-	VMOVUPS          64(DI), Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z18, Z0
-	VFMADD231PS.BCST 4(SI), Z19, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 4(R8), Z18, Z10
-	VFMADD231PS.BCST 4(R8), Z19, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z19, Z17
-	VMOVUPS          (DI), Z18
-	VMOVUPS          64(DI), Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z18, Z0
-	VFMADD231PS.BCST 8(SI), Z19, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 8(R8), Z18, Z10
-	VFMADD231PS.BCST 8(R8), Z19, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z19, Z17
-	VMOVUPS          (DI), Z18
-	VMOVUPS          64(DI), Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z18, Z0
-	VFMADD231PS.BCST 12(SI), Z19, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 12(R8), Z18, Z10
-	VFMADD231PS.BCST 12(R8), Z19, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z19, Z17
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 4(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 8(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 12(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000048, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 4(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 8(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 12(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 4(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 8(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 12(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000044, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z18
-	VMOVUPS          64(DI), Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z18, Z0
-	VFMADD231PS.BCST (SI), Z19, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST (R8), Z18, Z10
-	VFMADD231PS.BCST (R8), Z19, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z18
+	VMOVUPS      64(DI), Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z18
-	VMOVUPS.Z        64(DI), K2, Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z18, Z0
-	VFMADD231PS.BCST (SI), Z19, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST (R8), Z18, Z10
-	VFMADD231PS.BCST (R8), Z19, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
-	VMOVUPS.Z        (DI), K1, Z18
-	VMOVUPS.Z        64(DI), K2, Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z18, Z0
-	VFMADD231PS.BCST 4(SI), Z19, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 4(R8), Z18, Z10
-	VFMADD231PS.BCST 4(R8), Z19, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z19, Z17
-	VMOVUPS.Z        (DI), K1, Z18
-	VMOVUPS.Z        64(DI), K2, Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z18, Z0
-	VFMADD231PS.BCST 8(SI), Z19, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 8(R8), Z18, Z10
-	VFMADD231PS.BCST 8(R8), Z19, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z19, Z17
-	VMOVUPS.Z        (DI), K1, Z18
-	VMOVUPS.Z        64(DI), K2, Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z18, Z0
-	VFMADD231PS.BCST 12(SI), Z19, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST 12(R8), Z18, Z10
-	VFMADD231PS.BCST 12(R8), Z19, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z19, Z17
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 4(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 8(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS 12(R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z18
-	VMOVUPS.Z        64(DI), K2, Z19
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z18, Z0
-	VFMADD231PS.BCST (SI), Z19, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z18, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z19, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z18, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z19, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z18, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z19, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z18, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z19, Z9
-	VFMADD231PS.BCST (R8), Z18, Z10
-	VFMADD231PS.BCST (R8), Z19, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z18, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z19, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z18, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z19, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z18, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z19, Z17
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z18
+	VMOVUPS.Z    64(DI), K2, Z19
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (SI)(CX*1), Z21
+	VFMADD231PS  Z21, Z18, Z2
+	VFMADD231PS  Z21, Z19, Z3
+	VBROADCASTSS (SI)(CX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (SI)(DX*1), Z21
+	VFMADD231PS  Z21, Z18, Z6
+	VFMADD231PS  Z21, Z19, Z7
+	VBROADCASTSS (SI)(CX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (R8), Z21
+	VFMADD231PS  Z21, Z18, Z10
+	VFMADD231PS  Z21, Z19, Z11
+	VBROADCASTSS (R8)(CX*1), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (R8)(CX*2), Z21
+	VFMADD231PS  Z21, Z18, Z14
+	VFMADD231PS  Z21, Z19, Z15
+	VBROADCASTSS (R8)(DX*1), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4676,208 +8845,555 @@ adding:
 // func tile9x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile9x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000048, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z9, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST (R8), Z9, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
-	VMOVUPS          (DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z9, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 4(R8), Z9, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z9, Z8
-	VMOVUPS          (DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z9, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 8(R8), Z9, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z9, Z8
-	VMOVUPS          (DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z9, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 12(R8), Z9, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z9, Z8
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 8(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 12(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000048, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 8(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 12(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 8(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 12(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000044, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z9, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST (R8), Z9, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z9, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST (R8), Z9, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
-	VMOVUPS.Z        (DI), K1, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z9, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 4(R8), Z9, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z9, Z8
-	VMOVUPS.Z        (DI), K1, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z9, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 8(R8), Z9, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z9, Z8
-	VMOVUPS.Z        (DI), K1, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z9, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST 12(R8), Z9, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z9, Z8
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS.Z    (DI), K1, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 4(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS.Z    (DI), K1, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 8(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	VMOVUPS.Z    (DI), K1, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS 12(R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z9
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z9, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z9, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z9, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z9, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z9, Z4
-	VFMADD231PS.BCST (R8), Z9, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z9, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z9, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z9, Z8
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z9
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (SI)(CX*1), Z11
+	VFMADD231PS  Z11, Z9, Z1
+	VBROADCASTSS (SI)(CX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (SI)(DX*1), Z11
+	VFMADD231PS  Z11, Z9, Z3
+	VBROADCASTSS (SI)(CX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (R8), Z11
+	VFMADD231PS  Z11, Z9, Z5
+	VBROADCASTSS (R8)(CX*1), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (R8)(CX*2), Z11
+	VFMADD231PS  Z11, Z9, Z7
+	VBROADCASTSS (R8)(DX*1), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -4960,353 +9476,853 @@ adding:
 // func tile10x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000050, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z20
-	VMOVUPS          64(DI), Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z20, Z0
-	VFMADD231PS.BCST (SI), Z21, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST (R8), Z20, Z10
-	VFMADD231PS.BCST (R8), Z21, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
-	VMOVUPS          (DI), Z20
-	VMOVUPS          64(DI), Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z20, Z0
-	VFMADD231PS.BCST 4(SI), Z21, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 4(R8), Z20, Z10
-	VFMADD231PS.BCST 4(R8), Z21, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z21, Z19
-	VMOVUPS          (DI), Z20
-	VMOVUPS          64(DI), Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z20, Z0
-	VFMADD231PS.BCST 8(SI), Z21, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 8(R8), Z20, Z10
-	VFMADD231PS.BCST 8(R8), Z21, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z21, Z19
-	VMOVUPS          (DI), Z20
-	VMOVUPS          64(DI), Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z20, Z0
-	VFMADD231PS.BCST 12(SI), Z21, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 12(R8), Z20, Z10
-	VFMADD231PS.BCST 12(R8), Z21, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z21, Z19
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 4(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 8(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 12(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000050, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 4(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 8(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 12(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 4(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 8(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 12(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000004c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z20
-	VMOVUPS          64(DI), Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z20, Z0
-	VFMADD231PS.BCST (SI), Z21, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST (R8), Z20, Z10
-	VFMADD231PS.BCST (R8), Z21, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z20
+	VMOVUPS      64(DI), Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z20
-	VMOVUPS.Z        64(DI), K2, Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z20, Z0
-	VFMADD231PS.BCST (SI), Z21, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST (R8), Z20, Z10
-	VFMADD231PS.BCST (R8), Z21, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
-	VMOVUPS.Z        (DI), K1, Z20
-	VMOVUPS.Z        64(DI), K2, Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z20, Z0
-	VFMADD231PS.BCST 4(SI), Z21, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 4(R8), Z20, Z10
-	VFMADD231PS.BCST 4(R8), Z21, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z21, Z19
-	VMOVUPS.Z        (DI), K1, Z20
-	VMOVUPS.Z        64(DI), K2, Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z20, Z0
-	VFMADD231PS.BCST 8(SI), Z21, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 8(R8), Z20, Z10
-	VFMADD231PS.BCST 8(R8), Z21, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z21, Z19
-	VMOVUPS.Z        (DI), K1, Z20
-	VMOVUPS.Z        64(DI), K2, Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z20, Z0
-	VFMADD231PS.BCST 12(SI), Z21, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST 12(R8), Z20, Z10
-	VFMADD231PS.BCST 12(R8), Z21, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z21, Z19
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 4(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 8(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS 12(R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z20
-	VMOVUPS.Z        64(DI), K2, Z21
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z20, Z0
-	VFMADD231PS.BCST (SI), Z21, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z20, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z21, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z20, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z21, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z20, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z21, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z20, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z21, Z9
-	VFMADD231PS.BCST (R8), Z20, Z10
-	VFMADD231PS.BCST (R8), Z21, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z20, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z21, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z20, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z21, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z20, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z21, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z20, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z21, Z19
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z20
+	VMOVUPS.Z    64(DI), K2, Z21
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (SI)(CX*1), Z23
+	VFMADD231PS  Z23, Z20, Z2
+	VFMADD231PS  Z23, Z21, Z3
+	VBROADCASTSS (SI)(CX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (SI)(DX*1), Z23
+	VFMADD231PS  Z23, Z20, Z6
+	VFMADD231PS  Z23, Z21, Z7
+	VBROADCASTSS (SI)(CX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (R8), Z23
+	VFMADD231PS  Z23, Z20, Z10
+	VFMADD231PS  Z23, Z21, Z11
+	VBROADCASTSS (R8)(CX*1), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (R8)(CX*2), Z23
+	VFMADD231PS  Z23, Z20, Z14
+	VFMADD231PS  Z23, Z21, Z15
+	VBROADCASTSS (R8)(DX*1), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (R8)(CX*4), Z23
+	VFMADD231PS  Z23, Z20, Z18
+	VFMADD231PS  Z23, Z21, Z19
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -5446,221 +10462,600 @@ adding:
 // func tile10x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile10x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000050, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST (R8), Z10, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
-	VMOVUPS          (DI), Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z10, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 4(R8), Z10, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z10, Z9
-	VMOVUPS          (DI), Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z10, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 8(R8), Z10, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z10, Z9
-	VMOVUPS          (DI), Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z10, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 12(R8), Z10, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z10, Z9
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000050, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000004c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST (R8), Z10, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST (R8), Z10, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z10, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 4(R8), Z10, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z10, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z10, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 8(R8), Z10, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z10, Z9
-	VMOVUPS.Z        (DI), K1, Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z10, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST 12(R8), Z10, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z10, Z9
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 4(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 8(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	VMOVUPS.Z    (DI), K1, Z10
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS 12(R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z10
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z10, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z10, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z10, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z10, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z10, Z4
-	VFMADD231PS.BCST (R8), Z10, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z10, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z10, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z10, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z10, Z9
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z10
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (SI)(CX*1), Z12
+	VFMADD231PS  Z12, Z10, Z1
+	VBROADCASTSS (SI)(CX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (SI)(DX*1), Z12
+	VFMADD231PS  Z12, Z10, Z3
+	VBROADCASTSS (SI)(CX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (R8), Z12
+	VFMADD231PS  Z12, Z10, Z5
+	VBROADCASTSS (R8)(CX*1), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (R8)(CX*2), Z12
+	VFMADD231PS  Z12, Z10, Z7
+	VBROADCASTSS (R8)(DX*1), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (R8)(CX*4), Z12
+	VFMADD231PS  Z12, Z10, Z9
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -5750,384 +11145,929 @@ adding:
 // func tile11x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000058, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z22
-	VMOVUPS          64(DI), Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z22, Z0
-	VFMADD231PS.BCST (SI), Z23, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST (R8), Z22, Z10
-	VFMADD231PS.BCST (R8), Z23, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST (R9), Z22, Z20
-	VFMADD231PS.BCST (R9), Z23, Z21
-	VMOVUPS          (DI), Z22
-	VMOVUPS          64(DI), Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z22, Z0
-	VFMADD231PS.BCST 4(SI), Z23, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 4(R8), Z22, Z10
-	VFMADD231PS.BCST 4(R8), Z23, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 4(R9), Z22, Z20
-	VFMADD231PS.BCST 4(R9), Z23, Z21
-	VMOVUPS          (DI), Z22
-	VMOVUPS          64(DI), Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z22, Z0
-	VFMADD231PS.BCST 8(SI), Z23, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 8(R8), Z22, Z10
-	VFMADD231PS.BCST 8(R8), Z23, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 8(R9), Z22, Z20
-	VFMADD231PS.BCST 8(R9), Z23, Z21
-	VMOVUPS          (DI), Z22
-	VMOVUPS          64(DI), Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z22, Z0
-	VFMADD231PS.BCST 12(SI), Z23, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 12(R8), Z22, Z10
-	VFMADD231PS.BCST 12(R8), Z23, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 12(R9), Z22, Z20
-	VFMADD231PS.BCST 12(R9), Z23, Z21
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 4(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 8(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 12(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000058, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 4(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 8(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 12(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 4(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 8(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 12(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000054, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z22
-	VMOVUPS          64(DI), Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z22, Z0
-	VFMADD231PS.BCST (SI), Z23, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST (R8), Z22, Z10
-	VFMADD231PS.BCST (R8), Z23, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST (R9), Z22, Z20
-	VFMADD231PS.BCST (R9), Z23, Z21
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z22
+	VMOVUPS      64(DI), Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z22
-	VMOVUPS.Z        64(DI), K2, Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z22, Z0
-	VFMADD231PS.BCST (SI), Z23, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST (R8), Z22, Z10
-	VFMADD231PS.BCST (R8), Z23, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST (R9), Z22, Z20
-	VFMADD231PS.BCST (R9), Z23, Z21
-	VMOVUPS.Z        (DI), K1, Z22
-	VMOVUPS.Z        64(DI), K2, Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z22, Z0
-	VFMADD231PS.BCST 4(SI), Z23, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 4(R8), Z22, Z10
-	VFMADD231PS.BCST 4(R8), Z23, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 4(R9), Z22, Z20
-	VFMADD231PS.BCST 4(R9), Z23, Z21
-	VMOVUPS.Z        (DI), K1, Z22
-	VMOVUPS.Z        64(DI), K2, Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z22, Z0
-	VFMADD231PS.BCST 8(SI), Z23, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 8(R8), Z22, Z10
-	VFMADD231PS.BCST 8(R8), Z23, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 8(R9), Z22, Z20
-	VFMADD231PS.BCST 8(R9), Z23, Z21
-	VMOVUPS.Z        (DI), K1, Z22
-	VMOVUPS.Z        64(DI), K2, Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z22, Z0
-	VFMADD231PS.BCST 12(SI), Z23, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST 12(R8), Z22, Z10
-	VFMADD231PS.BCST 12(R8), Z23, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST 12(R9), Z22, Z20
-	VFMADD231PS.BCST 12(R9), Z23, Z21
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 4(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 4(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 8(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 8(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS 12(R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS 12(R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z22
-	VMOVUPS.Z        64(DI), K2, Z23
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z22, Z0
-	VFMADD231PS.BCST (SI), Z23, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z22, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z23, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z22, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z23, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z22, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z23, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z22, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z23, Z9
-	VFMADD231PS.BCST (R8), Z22, Z10
-	VFMADD231PS.BCST (R8), Z23, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z22, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z23, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z22, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z23, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z22, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z23, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z22, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z23, Z19
-	VFMADD231PS.BCST (R9), Z22, Z20
-	VFMADD231PS.BCST (R9), Z23, Z21
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z22
+	VMOVUPS.Z    64(DI), K2, Z23
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (SI)(CX*1), Z25
+	VFMADD231PS  Z25, Z22, Z2
+	VFMADD231PS  Z25, Z23, Z3
+	VBROADCASTSS (SI)(CX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (SI)(DX*1), Z25
+	VFMADD231PS  Z25, Z22, Z6
+	VFMADD231PS  Z25, Z23, Z7
+	VBROADCASTSS (SI)(CX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (R8), Z25
+	VFMADD231PS  Z25, Z22, Z10
+	VFMADD231PS  Z25, Z23, Z11
+	VBROADCASTSS (R8)(CX*1), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (R8)(CX*2), Z25
+	VFMADD231PS  Z25, Z22, Z14
+	VFMADD231PS  Z25, Z23, Z15
+	VBROADCASTSS (R8)(DX*1), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (R8)(CX*4), Z25
+	VFMADD231PS  Z25, Z22, Z18
+	VFMADD231PS  Z25, Z23, Z19
+	VBROADCASTSS (R9), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -6279,240 +12219,653 @@ adding:
 // func tile11x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile11x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000058, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z11, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST (R8), Z11, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST (R9), Z11, Z10
-	VMOVUPS          (DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z11, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 4(R8), Z11, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 4(R9), Z11, Z10
-	VMOVUPS          (DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z11, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 8(R8), Z11, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 8(R9), Z11, Z10
-	VMOVUPS          (DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z11, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 12(R8), Z11, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 12(R9), Z11, Z10
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 8(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 12(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000058, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 8(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 12(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 8(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 12(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000054, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z11, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST (R8), Z11, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST (R9), Z11, Z10
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z11, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST (R8), Z11, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST (R9), Z11, Z10
-	VMOVUPS.Z        (DI), K1, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z11, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 4(R8), Z11, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 4(R9), Z11, Z10
-	VMOVUPS.Z        (DI), K1, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z11, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 8(R8), Z11, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 8(R9), Z11, Z10
-	VMOVUPS.Z        (DI), K1, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z11, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST 12(R8), Z11, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST 12(R9), Z11, Z10
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS.Z    (DI), K1, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 4(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 4(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS.Z    (DI), K1, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 8(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 8(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	VMOVUPS.Z    (DI), K1, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS 12(R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS 12(R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z11
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z11, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z11, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z11, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z11, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z11, Z4
-	VFMADD231PS.BCST (R8), Z11, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z11, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z11, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z11, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z11, Z9
-	VFMADD231PS.BCST (R9), Z11, Z10
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z11
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (SI)(CX*1), Z13
+	VFMADD231PS  Z13, Z11, Z1
+	VBROADCASTSS (SI)(CX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (SI)(DX*1), Z13
+	VFMADD231PS  Z13, Z11, Z3
+	VBROADCASTSS (SI)(CX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (R8), Z13
+	VFMADD231PS  Z13, Z11, Z5
+	VBROADCASTSS (R8)(CX*1), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (R8)(CX*2), Z13
+	VFMADD231PS  Z13, Z11, Z7
+	VBROADCASTSS (R8)(DX*1), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (R8)(CX*4), Z13
+	VFMADD231PS  Z13, Z11, Z9
+	VBROADCASTSS (R9), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -6609,409 +12962,997 @@ adding:
 // func tile12x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000060, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z24
-	VMOVUPS          64(DI), Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z24, Z0
-	VFMADD231PS.BCST (SI), Z25, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST (R8), Z24, Z10
-	VFMADD231PS.BCST (R8), Z25, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST (R9), Z24, Z20
-	VFMADD231PS.BCST (R9), Z25, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
-	VMOVUPS          (DI), Z24
-	VMOVUPS          64(DI), Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z24, Z0
-	VFMADD231PS.BCST 4(SI), Z25, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 4(R8), Z24, Z10
-	VFMADD231PS.BCST 4(R8), Z25, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 4(R9), Z24, Z20
-	VFMADD231PS.BCST 4(R9), Z25, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z25, Z23
-	VMOVUPS          (DI), Z24
-	VMOVUPS          64(DI), Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z24, Z0
-	VFMADD231PS.BCST 8(SI), Z25, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 8(R8), Z24, Z10
-	VFMADD231PS.BCST 8(R8), Z25, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 8(R9), Z24, Z20
-	VFMADD231PS.BCST 8(R9), Z25, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z25, Z23
-	VMOVUPS          (DI), Z24
-	VMOVUPS          64(DI), Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z24, Z0
-	VFMADD231PS.BCST 12(SI), Z25, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 12(R8), Z24, Z10
-	VFMADD231PS.BCST 12(R8), Z25, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 12(R9), Z24, Z20
-	VFMADD231PS.BCST 12(R9), Z25, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z25, Z23
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 4(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 8(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 8(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 12(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 12(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000060, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 4(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 8(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 8(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 12(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 12(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 4(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 8(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 8(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 12(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 12(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000005c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z24
-	VMOVUPS          64(DI), Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z24, Z0
-	VFMADD231PS.BCST (SI), Z25, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST (R8), Z24, Z10
-	VFMADD231PS.BCST (R8), Z25, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST (R9), Z24, Z20
-	VFMADD231PS.BCST (R9), Z25, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z24
+	VMOVUPS      64(DI), Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z24
-	VMOVUPS.Z        64(DI), K2, Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z24, Z0
-	VFMADD231PS.BCST (SI), Z25, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST (R8), Z24, Z10
-	VFMADD231PS.BCST (R8), Z25, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST (R9), Z24, Z20
-	VFMADD231PS.BCST (R9), Z25, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
-	VMOVUPS.Z        (DI), K1, Z24
-	VMOVUPS.Z        64(DI), K2, Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z24, Z0
-	VFMADD231PS.BCST 4(SI), Z25, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 4(R8), Z24, Z10
-	VFMADD231PS.BCST 4(R8), Z25, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 4(R9), Z24, Z20
-	VFMADD231PS.BCST 4(R9), Z25, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z25, Z23
-	VMOVUPS.Z        (DI), K1, Z24
-	VMOVUPS.Z        64(DI), K2, Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z24, Z0
-	VFMADD231PS.BCST 8(SI), Z25, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 8(R8), Z24, Z10
-	VFMADD231PS.BCST 8(R8), Z25, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 8(R9), Z24, Z20
-	VFMADD231PS.BCST 8(R9), Z25, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z25, Z23
-	VMOVUPS.Z        (DI), K1, Z24
-	VMOVUPS.Z        64(DI), K2, Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z24, Z0
-	VFMADD231PS.BCST 12(SI), Z25, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST 12(R8), Z24, Z10
-	VFMADD231PS.BCST 12(R8), Z25, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST 12(R9), Z24, Z20
-	VFMADD231PS.BCST 12(R9), Z25, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z25, Z23
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 4(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 4(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 8(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 8(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS 12(R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS 12(R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z24
-	VMOVUPS.Z        64(DI), K2, Z25
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z24, Z0
-	VFMADD231PS.BCST (SI), Z25, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z24, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z25, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z24, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z25, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z24, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z25, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z24, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z25, Z9
-	VFMADD231PS.BCST (R8), Z24, Z10
-	VFMADD231PS.BCST (R8), Z25, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z24, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z25, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z24, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z25, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z24, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z25, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z24, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z25, Z19
-	VFMADD231PS.BCST (R9), Z24, Z20
-	VFMADD231PS.BCST (R9), Z25, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z24, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z25, Z23
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z24
+	VMOVUPS.Z    64(DI), K2, Z25
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (SI)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z2
+	VFMADD231PS  Z27, Z25, Z3
+	VBROADCASTSS (SI)(CX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (SI)(DX*1), Z27
+	VFMADD231PS  Z27, Z24, Z6
+	VFMADD231PS  Z27, Z25, Z7
+	VBROADCASTSS (SI)(CX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (R8), Z27
+	VFMADD231PS  Z27, Z24, Z10
+	VFMADD231PS  Z27, Z25, Z11
+	VBROADCASTSS (R8)(CX*1), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (R8)(CX*2), Z27
+	VFMADD231PS  Z27, Z24, Z14
+	VFMADD231PS  Z27, Z25, Z15
+	VBROADCASTSS (R8)(DX*1), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (R8)(CX*4), Z27
+	VFMADD231PS  Z27, Z24, Z18
+	VFMADD231PS  Z27, Z25, Z19
+	VBROADCASTSS (R9), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (R9)(CX*1), Z27
+	VFMADD231PS  Z27, Z24, Z22
+	VFMADD231PS  Z27, Z25, Z23
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -7175,253 +14116,698 @@ adding:
 // func tile12x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile12x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000060, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST (R8), Z12, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST (R9), Z12, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
-	VMOVUPS          (DI), Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z12, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 4(R8), Z12, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 4(R9), Z12, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z12, Z11
-	VMOVUPS          (DI), Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z12, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 8(R8), Z12, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 8(R9), Z12, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z12, Z11
-	VMOVUPS          (DI), Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z12, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 12(R8), Z12, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 12(R9), Z12, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z12, Z11
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 12(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000060, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 12(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 12(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000005c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST (R8), Z12, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST (R9), Z12, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST (R8), Z12, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST (R9), Z12, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z12, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 4(R8), Z12, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 4(R9), Z12, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z12, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z12, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 8(R8), Z12, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 8(R9), Z12, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z12, Z11
-	VMOVUPS.Z        (DI), K1, Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z12, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST 12(R8), Z12, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST 12(R9), Z12, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z12, Z11
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 4(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 4(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 8(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 8(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	VMOVUPS.Z    (DI), K1, Z12
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS 12(R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS 12(R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z12
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z12, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z12, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z12, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z12, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z12, Z4
-	VFMADD231PS.BCST (R8), Z12, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z12, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z12, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z12, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z12, Z9
-	VFMADD231PS.BCST (R9), Z12, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z12, Z11
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z12
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (SI)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z1
+	VBROADCASTSS (SI)(CX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (SI)(DX*1), Z14
+	VFMADD231PS  Z14, Z12, Z3
+	VBROADCASTSS (SI)(CX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (R8), Z14
+	VFMADD231PS  Z14, Z12, Z5
+	VBROADCASTSS (R8)(CX*1), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (R8)(CX*2), Z14
+	VFMADD231PS  Z14, Z12, Z7
+	VBROADCASTSS (R8)(DX*1), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (R8)(CX*4), Z14
+	VFMADD231PS  Z14, Z12, Z9
+	VBROADCASTSS (R9), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (R9)(CX*1), Z14
+	VFMADD231PS  Z14, Z12, Z11
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -7525,434 +14911,1065 @@ adding:
 // func tile13x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile13x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000068, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z26
-	VMOVUPS          64(DI), Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z26, Z0
-	VFMADD231PS.BCST (SI), Z27, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST (R8), Z26, Z10
-	VFMADD231PS.BCST (R8), Z27, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST (R9), Z26, Z20
-	VFMADD231PS.BCST (R9), Z27, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
-	VMOVUPS          (DI), Z26
-	VMOVUPS          64(DI), Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z26, Z0
-	VFMADD231PS.BCST 4(SI), Z27, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 4(R8), Z26, Z10
-	VFMADD231PS.BCST 4(R8), Z27, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 4(R9), Z26, Z20
-	VFMADD231PS.BCST 4(R9), Z27, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 4(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 4(R9)(CX*2), Z27, Z25
-	VMOVUPS          (DI), Z26
-	VMOVUPS          64(DI), Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z26, Z0
-	VFMADD231PS.BCST 8(SI), Z27, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 8(R8), Z26, Z10
-	VFMADD231PS.BCST 8(R8), Z27, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 8(R9), Z26, Z20
-	VFMADD231PS.BCST 8(R9), Z27, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 8(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 8(R9)(CX*2), Z27, Z25
-	VMOVUPS          (DI), Z26
-	VMOVUPS          64(DI), Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z26, Z0
-	VFMADD231PS.BCST 12(SI), Z27, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 12(R8), Z26, Z10
-	VFMADD231PS.BCST 12(R8), Z27, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 12(R9), Z26, Z20
-	VFMADD231PS.BCST 12(R9), Z27, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 12(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 12(R9)(CX*2), Z27, Z25
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 4(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 4(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 8(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 8(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 12(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 12(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000068, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 4(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 4(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 8(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 8(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 12(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 12(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 4(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 4(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 8(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 8(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 12(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 12(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000064, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z26
-	VMOVUPS          64(DI), Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z26, Z0
-	VFMADD231PS.BCST (SI), Z27, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST (R8), Z26, Z10
-	VFMADD231PS.BCST (R8), Z27, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST (R9), Z26, Z20
-	VFMADD231PS.BCST (R9), Z27, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z26
+	VMOVUPS      64(DI), Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z26
-	VMOVUPS.Z        64(DI), K2, Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z26, Z0
-	VFMADD231PS.BCST (SI), Z27, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST (R8), Z26, Z10
-	VFMADD231PS.BCST (R8), Z27, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST (R9), Z26, Z20
-	VFMADD231PS.BCST (R9), Z27, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
-	VMOVUPS.Z        (DI), K1, Z26
-	VMOVUPS.Z        64(DI), K2, Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z26, Z0
-	VFMADD231PS.BCST 4(SI), Z27, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 4(R8), Z26, Z10
-	VFMADD231PS.BCST 4(R8), Z27, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 4(R9), Z26, Z20
-	VFMADD231PS.BCST 4(R9), Z27, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 4(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 4(R9)(CX*2), Z27, Z25
-	VMOVUPS.Z        (DI), K1, Z26
-	VMOVUPS.Z        64(DI), K2, Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z26, Z0
-	VFMADD231PS.BCST 8(SI), Z27, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 8(R8), Z26, Z10
-	VFMADD231PS.BCST 8(R8), Z27, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 8(R9), Z26, Z20
-	VFMADD231PS.BCST 8(R9), Z27, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 8(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 8(R9)(CX*2), Z27, Z25
-	VMOVUPS.Z        (DI), K1, Z26
-	VMOVUPS.Z        64(DI), K2, Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z26, Z0
-	VFMADD231PS.BCST 12(SI), Z27, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST 12(R8), Z26, Z10
-	VFMADD231PS.BCST 12(R8), Z27, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST 12(R9), Z26, Z20
-	VFMADD231PS.BCST 12(R9), Z27, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST 12(R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST 12(R9)(CX*2), Z27, Z25
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 4(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 4(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 8(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 8(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS 12(R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS 12(R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z26
-	VMOVUPS.Z        64(DI), K2, Z27
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z26, Z0
-	VFMADD231PS.BCST (SI), Z27, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z26, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z27, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z26, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z27, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z26, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z27, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z26, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z27, Z9
-	VFMADD231PS.BCST (R8), Z26, Z10
-	VFMADD231PS.BCST (R8), Z27, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z26, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z27, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z26, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z27, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z26, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z27, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z26, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z27, Z19
-	VFMADD231PS.BCST (R9), Z26, Z20
-	VFMADD231PS.BCST (R9), Z27, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z26, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z27, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z26, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z27, Z25
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z26
+	VMOVUPS.Z    64(DI), K2, Z27
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (SI)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z2
+	VFMADD231PS  Z29, Z27, Z3
+	VBROADCASTSS (SI)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (SI)(DX*1), Z29
+	VFMADD231PS  Z29, Z26, Z6
+	VFMADD231PS  Z29, Z27, Z7
+	VBROADCASTSS (SI)(CX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (R8), Z29
+	VFMADD231PS  Z29, Z26, Z10
+	VFMADD231PS  Z29, Z27, Z11
+	VBROADCASTSS (R8)(CX*1), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (R8)(CX*2), Z29
+	VFMADD231PS  Z29, Z26, Z14
+	VFMADD231PS  Z29, Z27, Z15
+	VBROADCASTSS (R8)(DX*1), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (R8)(CX*4), Z29
+	VFMADD231PS  Z29, Z26, Z18
+	VFMADD231PS  Z29, Z27, Z19
+	VBROADCASTSS (R9), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (R9)(CX*1), Z29
+	VFMADD231PS  Z29, Z26, Z22
+	VFMADD231PS  Z29, Z27, Z23
+	VBROADCASTSS (R9)(CX*2), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -8128,266 +16145,743 @@ adding:
 // func tile13x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile13x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000068, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z13, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST (R8), Z13, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R9), Z13, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
-	VMOVUPS          (DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z13, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 4(R8), Z13, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 4(R9), Z13, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z13, Z12
-	VMOVUPS          (DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z13, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 8(R8), Z13, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 8(R9), Z13, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z13, Z12
-	VMOVUPS          (DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z13, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 12(R8), Z13, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 12(R9), Z13, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z13, Z12
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000068, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x00000064, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z13, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST (R8), Z13, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R9), Z13, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z13, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST (R8), Z13, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R9), Z13, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
-	VMOVUPS.Z        (DI), K1, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z13, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 4(R8), Z13, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 4(R9), Z13, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z13, Z12
-	VMOVUPS.Z        (DI), K1, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z13, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 8(R8), Z13, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 8(R9), Z13, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z13, Z12
-	VMOVUPS.Z        (DI), K1, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z13, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST 12(R8), Z13, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST 12(R9), Z13, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z13, Z12
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS.Z    (DI), K1, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 4(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 4(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS.Z    (DI), K1, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 8(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 8(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	VMOVUPS.Z    (DI), K1, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS 12(R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS 12(R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z13
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z13, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z13, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z13, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z13, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z13, Z4
-	VFMADD231PS.BCST (R8), Z13, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z13, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z13, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z13, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z13, Z9
-	VFMADD231PS.BCST (R9), Z13, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z13, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z13, Z12
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z13
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (SI)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z1
+	VBROADCASTSS (SI)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (SI)(DX*1), Z15
+	VFMADD231PS  Z15, Z13, Z3
+	VBROADCASTSS (SI)(CX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (R8), Z15
+	VFMADD231PS  Z15, Z13, Z5
+	VBROADCASTSS (R8)(CX*1), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (R8)(CX*2), Z15
+	VFMADD231PS  Z15, Z13, Z7
+	VBROADCASTSS (R8)(DX*1), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (R8)(CX*4), Z15
+	VFMADD231PS  Z15, Z13, Z9
+	VBROADCASTSS (R9), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (R9)(CX*1), Z15
+	VFMADD231PS  Z15, Z13, Z11
+	VBROADCASTSS (R9)(CX*2), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -8498,459 +16992,1133 @@ adding:
 // func tile14x32AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile14x32AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	SHRL       $0x10, DI
-	KMOVW      DI, K2
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x20
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	SHRL   $0x10, DI
+	KMOVW  DI, K2
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x20
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000070, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z28
-	VMOVUPS          64(DI), Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI), Z29, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST (R8), Z28, Z10
-	VFMADD231PS.BCST (R8), Z29, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST (R9), Z28, Z20
-	VFMADD231PS.BCST (R9), Z29, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
-	VMOVUPS          (DI), Z28
-	VMOVUPS          64(DI), Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z28, Z0
-	VFMADD231PS.BCST 4(SI), Z29, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 4(R8), Z28, Z10
-	VFMADD231PS.BCST 4(R8), Z29, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 4(R9), Z28, Z20
-	VFMADD231PS.BCST 4(R9), Z29, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 4(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 4(R9)(DX*1), Z29, Z27
-	VMOVUPS          (DI), Z28
-	VMOVUPS          64(DI), Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z28, Z0
-	VFMADD231PS.BCST 8(SI), Z29, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 8(R8), Z28, Z10
-	VFMADD231PS.BCST 8(R8), Z29, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 8(R9), Z28, Z20
-	VFMADD231PS.BCST 8(R9), Z29, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 8(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 8(R9)(DX*1), Z29, Z27
-	VMOVUPS          (DI), Z28
-	VMOVUPS          64(DI), Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z28, Z0
-	VFMADD231PS.BCST 12(SI), Z29, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 12(R8), Z28, Z10
-	VFMADD231PS.BCST 12(R8), Z29, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 12(R9), Z28, Z20
-	VFMADD231PS.BCST 12(R9), Z29, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 12(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 12(R9)(DX*1), Z29, Z27
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 4(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 4(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 4(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 8(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 8(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 8(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 12(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 12(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 12(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000070, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 4(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 4(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 4(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 8(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 8(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 8(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 12(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 12(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 12(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	PREFETCHT0   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 4(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 4(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 4(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 8(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 8(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 8(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 12(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 12(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 12(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000006c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z28
-	VMOVUPS          64(DI), Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI), Z29, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST (R8), Z28, Z10
-	VFMADD231PS.BCST (R8), Z29, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST (R9), Z28, Z20
-	VFMADD231PS.BCST (R9), Z29, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z28
+	VMOVUPS      64(DI), Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z28
-	VMOVUPS.Z        64(DI), K2, Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI), Z29, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST (R8), Z28, Z10
-	VFMADD231PS.BCST (R8), Z29, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST (R9), Z28, Z20
-	VFMADD231PS.BCST (R9), Z29, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	VMOVUPS.Z        64(DI), K2, Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z28, Z0
-	VFMADD231PS.BCST 4(SI), Z29, Z1
-	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 4(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 4(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 4(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 4(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 4(R8), Z28, Z10
-	VFMADD231PS.BCST 4(R8), Z29, Z11
-	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 4(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 4(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 4(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 4(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 4(R9), Z28, Z20
-	VFMADD231PS.BCST 4(R9), Z29, Z21
-	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 4(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 4(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 4(R9)(DX*1), Z29, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	VMOVUPS.Z        64(DI), K2, Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z28, Z0
-	VFMADD231PS.BCST 8(SI), Z29, Z1
-	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 8(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 8(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 8(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 8(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 8(R8), Z28, Z10
-	VFMADD231PS.BCST 8(R8), Z29, Z11
-	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 8(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 8(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 8(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 8(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 8(R9), Z28, Z20
-	VFMADD231PS.BCST 8(R9), Z29, Z21
-	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 8(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 8(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 8(R9)(DX*1), Z29, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	VMOVUPS.Z        64(DI), K2, Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z28, Z0
-	VFMADD231PS.BCST 12(SI), Z29, Z1
-	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST 12(SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST 12(SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST 12(SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST 12(SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST 12(R8), Z28, Z10
-	VFMADD231PS.BCST 12(R8), Z29, Z11
-	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST 12(R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST 12(R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST 12(R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST 12(R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST 12(R9), Z28, Z20
-	VFMADD231PS.BCST 12(R9), Z29, Z21
-	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST 12(R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST 12(R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST 12(R9)(DX*1), Z29, Z27
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 4(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 4(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 4(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 4(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 4(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 4(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 4(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 4(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 4(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 4(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 4(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 4(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 4(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 8(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 8(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 8(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 8(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 8(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 8(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 8(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 8(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 8(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 8(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 8(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 8(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 8(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS 12(SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS 12(SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS 12(SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS 12(SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS 12(R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS 12(R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS 12(R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS 12(R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS 12(R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS 12(R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS 12(R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS 12(R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS 12(R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z28
-	VMOVUPS.Z        64(DI), K2, Z29
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI), Z29, Z1
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z2
-	VFMADD231PS.BCST (SI)(CX*1), Z29, Z3
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z4
-	VFMADD231PS.BCST (SI)(CX*2), Z29, Z5
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z6
-	VFMADD231PS.BCST (SI)(DX*1), Z29, Z7
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z8
-	VFMADD231PS.BCST (SI)(CX*4), Z29, Z9
-	VFMADD231PS.BCST (R8), Z28, Z10
-	VFMADD231PS.BCST (R8), Z29, Z11
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z12
-	VFMADD231PS.BCST (R8)(CX*1), Z29, Z13
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z14
-	VFMADD231PS.BCST (R8)(CX*2), Z29, Z15
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z16
-	VFMADD231PS.BCST (R8)(DX*1), Z29, Z17
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z18
-	VFMADD231PS.BCST (R8)(CX*4), Z29, Z19
-	VFMADD231PS.BCST (R9), Z28, Z20
-	VFMADD231PS.BCST (R9), Z29, Z21
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z22
-	VFMADD231PS.BCST (R9)(CX*1), Z29, Z23
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z24
-	VFMADD231PS.BCST (R9)(CX*2), Z29, Z25
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z26
-	VFMADD231PS.BCST (R9)(DX*1), Z29, Z27
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	PREFETCHT0   64(R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z28
+	VMOVUPS.Z    64(DI), K2, Z29
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (SI)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z2
+	VFMADD231PS  Z31, Z29, Z3
+	VBROADCASTSS (SI)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (SI)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z6
+	VFMADD231PS  Z31, Z29, Z7
+	VBROADCASTSS (SI)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (R8), Z31
+	VFMADD231PS  Z31, Z28, Z10
+	VFMADD231PS  Z31, Z29, Z11
+	VBROADCASTSS (R8)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (R8)(CX*2), Z31
+	VFMADD231PS  Z31, Z28, Z14
+	VFMADD231PS  Z31, Z29, Z15
+	VBROADCASTSS (R8)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (R8)(CX*4), Z31
+	VFMADD231PS  Z31, Z28, Z18
+	VFMADD231PS  Z31, Z29, Z19
+	VBROADCASTSS (R9), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (R9)(CX*1), Z31
+	VFMADD231PS  Z31, Z28, Z22
+	VFMADD231PS  Z31, Z29, Z23
+	VBROADCASTSS (R9)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (R9)(DX*1), Z31
+	VFMADD231PS  Z31, Z28, Z26
+	VFMADD231PS  Z31, Z29, Z27
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -9138,279 +18306,788 @@ adding:
 // func tile14x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile14x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x00000070, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST (R8), Z14, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST (R9), Z14, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
-	VMOVUPS          (DI), Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z14, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 4(R8), Z14, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 4(R9), Z14, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 4(R9)(DX*1), Z14, Z13
-	VMOVUPS          (DI), Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z14, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 8(R8), Z14, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 8(R9), Z14, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 8(R9)(DX*1), Z14, Z13
-	VMOVUPS          (DI), Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z14, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 12(R8), Z14, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 12(R9), Z14, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 12(R9)(DX*1), Z14, Z13
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 4(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 8(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 12(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x00000070, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 4(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 8(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 12(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 4(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 8(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 12(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x0000006c, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST (R8), Z14, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST (R9), Z14, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS      (DI), Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST (R8), Z14, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST (R9), Z14, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z14, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 4(R8), Z14, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 4(R9), Z14, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 4(R9)(DX*1), Z14, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z14, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 8(R8), Z14, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 8(R9), Z14, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 8(R9)(DX*1), Z14, Z13
-	VMOVUPS.Z        (DI), K1, Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z14, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST 12(R8), Z14, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST 12(R9), Z14, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST 12(R9)(DX*1), Z14, Z13
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 4(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 4(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 8(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 8(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	VMOVUPS.Z    (DI), K1, Z14
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS 12(R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS 12(R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z14
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z14, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z14, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z14, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z14, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z14, Z4
-	VFMADD231PS.BCST (R8), Z14, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z14, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z14, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z14, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z14, Z9
-	VFMADD231PS.BCST (R9), Z14, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z14, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z14, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z14, Z13
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z14
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (SI)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z1
+	VBROADCASTSS (SI)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (SI)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z3
+	VBROADCASTSS (SI)(CX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (R8), Z16
+	VFMADD231PS  Z16, Z14, Z5
+	VBROADCASTSS (R8)(CX*1), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (R8)(CX*2), Z16
+	VFMADD231PS  Z16, Z14, Z7
+	VBROADCASTSS (R8)(DX*1), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (R8)(CX*4), Z16
+	VFMADD231PS  Z16, Z14, Z9
+	VBROADCASTSS (R9), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (R9)(CX*1), Z16
+	VFMADD231PS  Z16, Z14, Z11
+	VBROADCASTSS (R9)(CX*2), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (R9)(DX*1), Z16
+	VFMADD231PS  Z16, Z14, Z13
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -9528,479 +19205,1444 @@ adding:
 // func tile28x16AVX512(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tile28x16AVX512(SB), NOSPLIT, $0-77
-	MOVQ       a+16(FP), SI
-	MOVQ       rowStep+24(FP), CX
-	SHLQ       $0x02, CX
-	LEAQ       (CX)(CX*2), DX
-	LEAQ       (SI)(CX*4), R8
-	ADDQ       CX, R8
-	LEAQ       (R8)(CX*4), R9
-	ADDQ       CX, R9
-	LEAQ       (R9)(CX*4), R10
-	ADDQ       CX, R10
-	LEAQ       (R10)(CX*4), R11
-	ADDQ       CX, R11
-	LEAQ       (R11)(CX*4), R12
-	ADDQ       CX, R12
-	MOVQ       c+0(FP), DI
-	MOVQ       ldc+8(FP), BX
-	SHLQ       $0x02, BX
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	PREFETCHT0 (DI)
-	ADDQ       BX, DI
-	MOVQ       n+56(FP), AX
-	MOVL       $0xffffffff, DI
-	BZHIL      AX, DI, DI
-	KMOVW      DI, K1
-	MOVQ       b+40(FP), DI
-	MOVQ       ldb+48(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       step+32(FP), R13
-	SHLQ       $0x02, R13
-	MOVQ       k+64(FP), AX
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	VPXORD     Z24, Z24, Z24
-	VPXORD     Z25, Z25, Z25
-	VPXORD     Z26, Z26, Z26
-	VPXORD     Z27, Z27, Z27
-	MOVQ       n+56(FP), R14
-	CMPQ       R14, $0x10
-	JNE        partial
-	CMPQ       R13, $0x04
-	JNE        rest
-	SUBQ       $0x04, AX
-	JLT        few
+	MOVQ   a+16(FP), SI
+	MOVQ   rowStep+24(FP), CX
+	SHLQ   $0x02, CX
+	LEAQ   (CX)(CX*2), DX
+	LEAQ   (SI)(CX*4), R8
+	ADDQ   CX, R8
+	LEAQ   (R8)(CX*4), R9
+	ADDQ   CX, R9
+	LEAQ   (R9)(CX*4), R10
+	ADDQ   CX, R10
+	LEAQ   (R10)(CX*4), R11
+	ADDQ   CX, R11
+	LEAQ   (R11)(CX*4), R12
+	ADDQ   CX, R12
+	MOVQ   n+56(FP), AX
+	MOVL   $0xffffffff, DI
+	BZHIL  AX, DI, DI
+	KMOVW  DI, K1
+	MOVQ   b+40(FP), DI
+	MOVQ   ldb+48(FP), BX
+	SHLQ   $0x02, BX
+	MOVQ   step+32(FP), R13
+	SHLQ   $0x02, R13
+	MOVQ   k+64(FP), AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	MOVQ   n+56(FP), R14
+	CMPQ   R14, $0x10
+	JNE    partial
+	MOVQ   c+0(FP), R14
+	MOVQ   ldc+8(FP), R15
+	SHLQ   $0x02, R15
+	CMPQ   R13, $0x04
+	JNE    apart
+	SUBQ   $0x000000e0, AX
+	JLT    short
+	SUBQ   $0x04, AX
+	JLT    late
 
 loop:
-	VMOVUPS          (DI), Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST (R8), Z28, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST (R9), Z28, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST (R10), Z28, Z15
-	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST (R11), Z28, Z20
-	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST (R12), Z28, Z25
-	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
-	VMOVUPS          (DI), Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z28, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 4(R8), Z28, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 4(R9), Z28, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 4(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 4(R10), Z28, Z15
-	VFMADD231PS.BCST 4(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 4(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 4(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 4(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 4(R11), Z28, Z20
-	VFMADD231PS.BCST 4(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 4(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 4(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 4(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 4(R12), Z28, Z25
-	VFMADD231PS.BCST 4(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 4(R12)(CX*2), Z28, Z27
-	VMOVUPS          (DI), Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z28, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 8(R8), Z28, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 8(R9), Z28, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 8(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 8(R10), Z28, Z15
-	VFMADD231PS.BCST 8(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 8(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 8(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 8(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 8(R11), Z28, Z20
-	VFMADD231PS.BCST 8(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 8(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 8(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 8(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 8(R12), Z28, Z25
-	VFMADD231PS.BCST 8(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 8(R12)(CX*2), Z28, Z27
-	VMOVUPS          (DI), Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z28, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 12(R8), Z28, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 12(R9), Z28, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 12(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 12(R10), Z28, Z15
-	VFMADD231PS.BCST 12(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 12(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 12(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 12(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 12(R11), Z28, Z20
-	VFMADD231PS.BCST 12(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 12(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 12(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 12(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 12(R12), Z28, Z25
-	VFMADD231PS.BCST 12(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 12(R12)(CX*2), Z28, Z27
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	ADDQ             $0x10, R10
-	ADDQ             $0x10, R11
-	ADDQ             $0x10, R12
-	SUBQ             $0x04, AX
-	JGE              loop
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 4(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 4(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 4(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 4(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 4(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 4(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 4(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 4(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 4(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 4(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 4(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 4(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 4(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 4(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 4(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 8(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 8(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 8(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 8(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 8(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 8(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 8(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 8(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 8(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 8(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 8(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 8(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 8(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 8(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 8(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 12(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 12(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 12(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 12(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 12(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 12(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 12(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 12(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 12(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 12(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 12(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 12(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 12(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 12(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 12(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R11
+	ADDQ         $0x10, R12
+	SUBQ         $0x04, AX
+	JGE          loop
+
+late:
+	ADDQ $0x000000e0, AX
+
+lateLoop:
+	PREFETCHT0   (R14)
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 4(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 4(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 4(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 4(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 4(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 4(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 4(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 4(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 4(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 4(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 4(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 4(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 4(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 4(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 4(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 8(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 8(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 8(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 8(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 8(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 8(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 8(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 8(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 8(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 8(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 8(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 8(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 8(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 8(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 8(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 12(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 12(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 12(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 12(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 12(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 12(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 12(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 12(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 12(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 12(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 12(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 12(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 12(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 12(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 12(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R11
+	ADDQ         $0x10, R12
+	SUBQ         $0x04, AX
+	JLT          few
+	ADDQ         R15, R14
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 4(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 4(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 4(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 4(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 4(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 4(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 4(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 4(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 4(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 4(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 4(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 4(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 4(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 4(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 4(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 8(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 8(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 8(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 8(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 8(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 8(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 8(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 8(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 8(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 8(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 8(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 8(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 8(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 8(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 8(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 12(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 12(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 12(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 12(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 12(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 12(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 12(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 12(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 12(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 12(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 12(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 12(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 12(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 12(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 12(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R11
+	ADDQ         $0x10, R12
+	SUBQ         $0x04, AX
+	JGE          lateLoop
+	JMP          few
+
+short:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	ADDQ       $0x000000dc, AX
+	JGE        lateLoop
 
 few:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  rest
+
+apart:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 rest:
-	VMOVUPS          (DI), Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST (R8), Z28, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST (R9), Z28, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST (R10), Z28, Z15
-	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST (R11), Z28, Z20
-	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST (R12), Z28, Z25
-	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	ADDQ             R13, R10
-	ADDQ             R13, R11
-	ADDQ             R13, R12
-	DECQ             AX
-	JNE              rest
-	JMP              done
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	PREFETCHT0   64(SI)(R15*1)
+	VMOVUPS      (DI), Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R13, R11
+	ADDQ         R13, R12
+	DECQ         AX
+	JNE          rest
+	JMP          done
 
 partial:
-	CMPQ R13, $0x04
-	JNE  restPartial
-	SUBQ $0x04, AX
-	JLT  fewPartial
+	MOVQ       c+0(FP), R14
+	MOVQ       ldc+8(FP), R15
+	SHLQ       $0x02, R15
+	CMPQ       R13, $0x04
+	JNE        apartPartial
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JLT        fewPartial
 
 loopPartial:
-	VMOVUPS.Z        (DI), K1, Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST (R8), Z28, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST (R9), Z28, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST (R10), Z28, Z15
-	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST (R11), Z28, Z20
-	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST (R12), Z28, Z25
-	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 4(SI), Z28, Z0
-	VFMADD231PS.BCST 4(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 4(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 4(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 4(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 4(R8), Z28, Z5
-	VFMADD231PS.BCST 4(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 4(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 4(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 4(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 4(R9), Z28, Z10
-	VFMADD231PS.BCST 4(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 4(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 4(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 4(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 4(R10), Z28, Z15
-	VFMADD231PS.BCST 4(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 4(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 4(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 4(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 4(R11), Z28, Z20
-	VFMADD231PS.BCST 4(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 4(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 4(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 4(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 4(R12), Z28, Z25
-	VFMADD231PS.BCST 4(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 4(R12)(CX*2), Z28, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 8(SI), Z28, Z0
-	VFMADD231PS.BCST 8(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 8(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 8(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 8(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 8(R8), Z28, Z5
-	VFMADD231PS.BCST 8(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 8(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 8(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 8(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 8(R9), Z28, Z10
-	VFMADD231PS.BCST 8(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 8(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 8(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 8(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 8(R10), Z28, Z15
-	VFMADD231PS.BCST 8(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 8(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 8(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 8(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 8(R11), Z28, Z20
-	VFMADD231PS.BCST 8(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 8(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 8(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 8(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 8(R12), Z28, Z25
-	VFMADD231PS.BCST 8(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 8(R12)(CX*2), Z28, Z27
-	VMOVUPS.Z        (DI), K1, Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST 12(SI), Z28, Z0
-	VFMADD231PS.BCST 12(SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST 12(SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST 12(SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST 12(SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST 12(R8), Z28, Z5
-	VFMADD231PS.BCST 12(R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST 12(R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST 12(R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST 12(R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST 12(R9), Z28, Z10
-	VFMADD231PS.BCST 12(R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST 12(R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST 12(R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST 12(R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST 12(R10), Z28, Z15
-	VFMADD231PS.BCST 12(R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST 12(R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST 12(R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST 12(R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST 12(R11), Z28, Z20
-	VFMADD231PS.BCST 12(R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST 12(R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST 12(R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST 12(R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST 12(R12), Z28, Z25
-	VFMADD231PS.BCST 12(R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST 12(R12)(CX*2), Z28, Z27
-	ADDQ             $0x10, SI
-	ADDQ             $0x10, R8
-	ADDQ             $0x10, R9
-	ADDQ             $0x10, R10
-	ADDQ             $0x10, R11
-	ADDQ             $0x10, R12
-	SUBQ             $0x04, AX
-	JGE              loopPartial
+	VMOVUPS.Z    (DI), K1, Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 4(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 4(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 4(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 4(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 4(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 4(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 4(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 4(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 4(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 4(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 4(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 4(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 4(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 4(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 4(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 4(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 4(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 4(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 4(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 4(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 4(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 4(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 4(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 4(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 4(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 4(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 4(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 4(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 8(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 8(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 8(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 8(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 8(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 8(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 8(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 8(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 8(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 8(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 8(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 8(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 8(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 8(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 8(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 8(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 8(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 8(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 8(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 8(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 8(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 8(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 8(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 8(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 8(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 8(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 8(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 8(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	VMOVUPS.Z    (DI), K1, Z28
+	ADDQ         BX, DI
+	VBROADCASTSS 12(SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS 12(SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS 12(SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS 12(SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS 12(SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS 12(R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS 12(R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS 12(R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS 12(R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS 12(R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS 12(R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS 12(R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS 12(R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS 12(R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS 12(R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS 12(R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS 12(R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS 12(R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS 12(R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS 12(R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS 12(R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS 12(R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS 12(R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS 12(R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS 12(R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS 12(R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS 12(R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS 12(R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         $0x10, SI
+	ADDQ         $0x10, R8
+	ADDQ         $0x10, R9
+	ADDQ         $0x10, R10
+	ADDQ         $0x10, R11
+	ADDQ         $0x10, R12
+	SUBQ         $0x04, AX
+	JGE          loopPartial
 
 fewPartial:
 	ADDQ $0x04, AX
 	JE   done
+	JMP  restPartial
+
+apartPartial:
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	IMUL3Q     $0x10, BX, R14
+	ADDQ       DI, R14
+	IMUL3Q     $0x10, R13, R15
 
 restPartial:
-	VMOVUPS.Z        (DI), K1, Z28
-	ADDQ             BX, DI
-	VFMADD231PS.BCST (SI), Z28, Z0
-	VFMADD231PS.BCST (SI)(CX*1), Z28, Z1
-	VFMADD231PS.BCST (SI)(CX*2), Z28, Z2
-	VFMADD231PS.BCST (SI)(DX*1), Z28, Z3
-	VFMADD231PS.BCST (SI)(CX*4), Z28, Z4
-	VFMADD231PS.BCST (R8), Z28, Z5
-	VFMADD231PS.BCST (R8)(CX*1), Z28, Z6
-	VFMADD231PS.BCST (R8)(CX*2), Z28, Z7
-	VFMADD231PS.BCST (R8)(DX*1), Z28, Z8
-	VFMADD231PS.BCST (R8)(CX*4), Z28, Z9
-	VFMADD231PS.BCST (R9), Z28, Z10
-	VFMADD231PS.BCST (R9)(CX*1), Z28, Z11
-	VFMADD231PS.BCST (R9)(CX*2), Z28, Z12
-	VFMADD231PS.BCST (R9)(DX*1), Z28, Z13
-	VFMADD231PS.BCST (R9)(CX*4), Z28, Z14
-	VFMADD231PS.BCST (R10), Z28, Z15
-	VFMADD231PS.BCST (R10)(CX*1), Z28, Z16
-	VFMADD231PS.BCST (R10)(CX*2), Z28, Z17
-	VFMADD231PS.BCST (R10)(DX*1), Z28, Z18
-	VFMADD231PS.BCST (R10)(CX*4), Z28, Z19
-	VFMADD231PS.BCST (R11), Z28, Z20
-	VFMADD231PS.BCST (R11)(CX*1), Z28, Z21
-	VFMADD231PS.BCST (R11)(CX*2), Z28, Z22
-	VFMADD231PS.BCST (R11)(DX*1), Z28, Z23
-	VFMADD231PS.BCST (R11)(CX*4), Z28, Z24
-	VFMADD231PS.BCST (R12), Z28, Z25
-	VFMADD231PS.BCST (R12)(CX*1), Z28, Z26
-	VFMADD231PS.BCST (R12)(CX*2), Z28, Z27
-	ADDQ             R13, SI
-	ADDQ             R13, R8
-	ADDQ             R13, R9
-	ADDQ             R13, R10
-	ADDQ             R13, R11
-	ADDQ             R13, R12
-	DECQ             AX
-	JNE              restPartial
+	PREFETCHT0   (R14)
+	ADDQ         BX, R14
+	PREFETCHT0   (SI)(R15*1)
+	PREFETCHT0   64(SI)(R15*1)
+	VMOVUPS.Z    (DI), K1, Z28
+	ADDQ         BX, DI
+	VBROADCASTSS (SI), Z29
+	VFMADD231PS  Z29, Z28, Z0
+	VBROADCASTSS (SI)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z1
+	VBROADCASTSS (SI)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z2
+	VBROADCASTSS (SI)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z3
+	VBROADCASTSS (SI)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z4
+	VBROADCASTSS (R8), Z30
+	VFMADD231PS  Z30, Z28, Z5
+	VBROADCASTSS (R8)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z6
+	VBROADCASTSS (R8)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z7
+	VBROADCASTSS (R8)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z8
+	VBROADCASTSS (R8)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z9
+	VBROADCASTSS (R9), Z29
+	VFMADD231PS  Z29, Z28, Z10
+	VBROADCASTSS (R9)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z11
+	VBROADCASTSS (R9)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z12
+	VBROADCASTSS (R9)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z13
+	VBROADCASTSS (R9)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z14
+	VBROADCASTSS (R10), Z30
+	VFMADD231PS  Z30, Z28, Z15
+	VBROADCASTSS (R10)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z16
+	VBROADCASTSS (R10)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z17
+	VBROADCASTSS (R10)(DX*1), Z29
+	VFMADD231PS  Z29, Z28, Z18
+	VBROADCASTSS (R10)(CX*4), Z30
+	VFMADD231PS  Z30, Z28, Z19
+	VBROADCASTSS (R11), Z29
+	VFMADD231PS  Z29, Z28, Z20
+	VBROADCASTSS (R11)(CX*1), Z30
+	VFMADD231PS  Z30, Z28, Z21
+	VBROADCASTSS (R11)(CX*2), Z29
+	VFMADD231PS  Z29, Z28, Z22
+	VBROADCASTSS (R11)(DX*1), Z30
+	VFMADD231PS  Z30, Z28, Z23
+	VBROADCASTSS (R11)(CX*4), Z29
+	VFMADD231PS  Z29, Z28, Z24
+	VBROADCASTSS (R12), Z30
+	VFMADD231PS  Z30, Z28, Z25
+	VBROADCASTSS (R12)(CX*1), Z29
+	VFMADD231PS  Z29, Z28, Z26
+	VBROADCASTSS (R12)(CX*2), Z30
+	VFMADD231PS  Z30, Z28, Z27
+	ADDQ         R13, SI
+	ADDQ         R13, R8
+	ADDQ         R13, R9
+	ADDQ         R13, R10
+	ADDQ         R13, R11
+	ADDQ         R13, R12
+	DECQ         AX
+	JNE          restPartial
 
 done:
 	MOVQ         c+0(FP), SI
@@ -10271,16 +20913,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func f16AVX512(dst *float32, src *byte, n int, stride int)
+// func f16AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·f16AVX512(SB), NOSPLIT, $0-32
+TEXT ·f16AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0 (SI)(DX*8)
+	PREFETCHT0 (SI)(BX*1)
 	VCVTPH2PS  (SI), Z0
 	VMOVUPS    Z0, (DI)
 	VCVTPH2PS  32(SI), Z0
@@ -10292,16 +20935,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func bf16AVX512(dst *float32, src *byte, n int, stride int)
+// func bf16AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·bf16AVX512(SB), NOSPLIT, $0-32
+TEXT ·bf16AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0 (SI)(DX*8)
+	PREFETCHT0 (SI)(BX*1)
 	VPMOVZXWD  (SI), Z0
 	VPSLLD     $0x10, Z0, Z0
 	VMOVUPS    Z0, (DI)
@@ -10315,16 +20959,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func q8AVX512(dst *float32, src *byte, n int, stride int)
+// func q8AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX2, AVX512F, F16C, MMX+
-TEXT ·q8AVX512(SB), NOSPLIT, $0-32
+TEXT ·q8AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0   (SI)(DX*8)
+	PREFETCHT0   (SI)(BX*1)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Z1
@@ -10343,16 +20988,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func q4AVX512(dst *float32, src *byte, n int, stride int)
+// func q4AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX2, AVX512F, F16C, MMX+
-TEXT ·q4AVX512(SB), NOSPLIT, $0-32
+TEXT ·q4AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0   (SI)(DX*8)
+	PREFETCHT0   (SI)(BX*1)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Z1
@@ -10429,16 +21075,17 @@ DATA thirtyTwoAVX512<>+56(SB)/4, $0x00000020
 DATA thirtyTwoAVX512<>+60(SB)/4, $0x00000020
 GLOBL thirtyTwoAVX512<>(SB), RODATA|NOPTR, $64
 
-// func f32AVX512(dst *float32, src *byte, n int, stride int)
+// func f32AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX512F, MMX+
-TEXT ·f32AVX512(SB), NOSPLIT, $0-32
+TEXT ·f32AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0 (SI)(DX*8)
+	PREFETCHT0 (SI)(BX*1)
 	VMOVUPS    (SI), Z0
 	VMOVUPS    Z0, (DI)
 	VMOVUPS    64(SI), Z0
@@ -10450,16 +21097,17 @@ loop:
 	VZEROUPPER
 	RET
 
-// func q5AVX512(dst *float32, src *byte, n int, stride int)
+// func q5AVX512(dst *float32, src *byte, n int, stride int, ahead int)
 // Requires: AVX, AVX2, AVX512F, F16C, MMX+
-TEXT ·q5AVX512(SB), NOSPLIT, $0-32
+TEXT ·q5AVX512(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), DI
 	MOVQ src+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ stride+24(FP), DX
+	MOVQ ahead+32(FP), BX
 
 loop:
-	PREFETCHT0   (SI)(DX*8)
+	PREFETCHT0   (SI)(BX*1)
 	VPBROADCASTW (SI), X1
 	VCVTPH2PS    X1, X1
 	VBROADCASTSS X1, Z1
@@ -10486,14 +21134,15 @@ loop:
 	VZEROUPPER
 	RET
 
-// func q4KAVX512(dst *float32, src *byte, n int, stride int, group int)
-// Requires: AVX, AVX512F, F16C
-TEXT ·q4KAVX512(SB), NOSPLIT, $0-40
+// func q4KAVX512(dst *float32, src *byte, n int, stride int, group int, ahead int)
+// Requires: AVX, AVX512F, F16C, MMX+
+TEXT ·q4KAVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), DI
 	MOVQ  src+8(FP), SI
 	MOVQ  n+16(FP), CX
 	MOVQ  stride+24(FP), DX
 	MOVQ  group+32(FP), R8
+	MOVQ  ahead+40(FP), R13
 	MOVQ  R8, R9
 	ANDQ  $0x03, R9
 	MOVQ  R8, R10
@@ -10505,13 +21154,14 @@ TEXT ·q4KAVX512(SB), NOSPLIT, $0-40
 	VMOVQ AX, X5
 
 loop:
-	MOVBLZX 4(SI)(R9*1), AX
-	MOVBLZX 8(SI)(R9*1), BX
-	CMPQ    R8, $0x04
-	JGE     second
-	ANDL    $0x3f, AX
-	ANDL    $0x3f, BX
-	JMP     scaled
+	PREFETCHT0 (SI)(R13*1)
+	MOVBLZX    4(SI)(R9*1), AX
+	MOVBLZX    8(SI)(R9*1), BX
+	CMPQ       R8, $0x04
+	JGE        second
+	ANDL       $0x3f, AX
+	ANDL       $0x3f, BX
+	JMP        scaled
 
 second:
 	MOVBLZX 12(SI)(R9*1), R11
@@ -10556,14 +21206,15 @@ scaled:
 	VZEROUPPER
 	RET
 
-// func q6KAVX512(dst *float32, src *byte, n int, stride int, group int)
-// Requires: AVX, AVX2, AVX512F, F16C
-TEXT ·q6KAVX512(SB), NOSPLIT, $0-40
+// func q6KAVX512(dst *float32, src *byte, n int, stride int, group int, ahead int)
+// Requires: AVX, AVX2, AVX512F, F16C, MMX+
+TEXT ·q6KAVX512(SB), NOSPLIT, $0-48
 	MOVQ  dst+0(FP), DI
 	MOVQ  src+8(FP), SI
 	MOVQ  n+16(FP), CX
 	MOVQ  stride+24(FP), DX
 	MOVQ  group+32(FP), R8
+	MOVQ  ahead+40(FP), R13
 	MOVQ  R8, R9
 	SHRQ  $0x02, R9
 	MOVQ  R9, R10
@@ -10583,6 +21234,7 @@ TEXT ·q6KAVX512(SB), NOSPLIT, $0-40
 	VMOVQ AX, X6
 
 loop:
+	PREFETCHT0   (SI)(R13*1)
 	MOVWLZX      192(SI)(R8*2), AX
 	VMOVD        AX, X1
 	VPMOVSXBD    X1, X1
@@ -10624,9 +21276,9 @@ loop:
 	VZEROUPPER
 	RET
 
-// func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)
-// Requires: AVX, AVX512F
-TEXT ·nf4AVX512(SB), NOSPLIT, $0-80
+// func nf4AVX512(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int, ahead int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·nf4AVX512(SB), NOSPLIT, $0-88
 	MOVQ         quantMap+32(FP), AX
 	VMOVUPS      (AX), Z4
 	MOVQ         dst+0(FP), DI
@@ -10638,6 +21290,8 @@ TEXT ·nf4AVX512(SB), NOSPLIT, $0-80
 	MOVQ         group+56(FP), R10
 	MOVQ         n+64(FP), CX
 	MOVQ         step+72(FP), R11
+	MOVQ         ahead+80(FP), R12
+	ADDQ         SI, R12
 
 loop:
 	MOVQ         R10, AX
@@ -10650,6 +21304,7 @@ loop:
 	VBROADCASTSS X1, Z1
 	MOVQ         R10, AX
 	SHLQ         $0x04, AX
+	PREFETCHT0   (R12)(AX*1)
 	VPMOVZXBQ    (SI)(AX*1), Z0
 	VPSRLQ       $0x04, Z0, Z2
 	VPSLLQ       $0x20, Z0, Z0

@@ -10,18 +10,32 @@ import (
 )
 
 // blockReader is a convert kernel in assembly: n groups of 32 values, of one
-// block each, stride bytes apart.
-type blockReader func(dst *float32, src *byte, n, stride int)
+// block each, stride bytes apart. It asks for the memory ahead bytes on, which
+// no processor does by itself down a column.
+type blockReader func(dst *float32, src *byte, n, stride, ahead int)
 
 // groupReader is one of a format whose blocks are several groups: it reads the
 // same group of n blocks.
-type groupReader func(dst *float32, src *byte, n, stride, group int)
+type groupReader func(dst *float32, src *byte, n, stride, group, ahead int)
+
+// Groups are asked for columnAhead rows ahead, and squares, which are read one
+// beside the other, squaresAhead squares ahead: less does not hide how long
+// memory takes.
+const columnAhead, squaresAhead = 32, 2
+
+// aheadOf returns how far ahead to ask for n groups of size bytes.
+func aheadOf(n, stride, size int, down bool) int {
+	if !down || n <= squareRows {
+		return squaresAhead * size
+	}
+	return columnAhead * stride
+}
 
 // readers are the convert kernels of an instruction set.
 type readers struct {
 	f32, f16, bf16, q8, q4, q5 blockReader
 	q4K, q6K                   groupReader
-	nf4                        func(dst *float32, codes, absmax *byte, nestedAbsmax, quantMap, nestedMap *float32, offset float32, group, n, step int)
+	nf4                        func(dst *float32, codes, absmax *byte, nestedAbsmax, quantMap, nestedMap *float32, offset float32, group, n, step, ahead int)
 }
 
 // convert bounds one call in assembly to pieceValues, and checks what the
@@ -88,7 +102,7 @@ func (r readers) readF32(dst []float32, w *compute.Weight, row, col int, down bo
 	n := len(dst) / panelWidth
 	src := w.Floats()[row*w.In+col:]
 	_ = src[(n-1)*stride+panelWidth-1]
-	r.f32(&dst[0], (*byte)(unsafe.Pointer(&src[0])), n, 4*stride)
+	r.f32(&dst[0], (*byte)(unsafe.Pointer(&src[0])), n, 4*stride, aheadOf(n, 4*stride, 4*panelWidth, down))
 }
 
 func (read blockReader) read(dst []float32, w *compute.Weight, row, col int, down bool) {
@@ -100,7 +114,7 @@ func (read blockReader) read(dst []float32, w *compute.Weight, row, col int, dow
 	n := len(dst) / panelWidth
 	src := w.Data()[row*rowBytes+w.Format.RowBytes(col):]
 	_ = src[(n-1)*stride+size-1]
-	read(&dst[0], &src[0], n, stride)
+	read(&dst[0], &src[0], n, stride, aheadOf(n, stride, size, down))
 }
 
 func (read groupReader) read(dst []float32, w *compute.Weight, row, col int, down bool) {
@@ -111,14 +125,14 @@ func (read groupReader) read(dst []float32, w *compute.Weight, row, col int, dow
 	if down {
 		src := block(col)
 		_ = src[(n-1)*rowBytes+size-1]
-		read(&dst[0], &src[0], n, rowBytes, col%values/panelWidth)
+		read(&dst[0], &src[0], n, rowBytes, col%values/panelWidth, aheadOf(n, rowBytes, size/8, down))
 		return
 	}
 	for i := range n {
 		at := col + i*panelWidth
 		src := block(at)
 		_ = src[size-1]
-		read(&dst[i*panelWidth], &src[0], 1, rowBytes, at%values/panelWidth)
+		read(&dst[i*panelWidth], &src[0], 1, rowBytes, at%values/panelWidth, size)
 	}
 }
 
@@ -132,5 +146,5 @@ func (r readers) readNF4(dst []float32, w *compute.Weight, row, col int, down bo
 	last := first + (n-1)*step
 	_, _, _ = d.Codes[last*16+15], d.Absmax[last/2], d.NestedAbsmax[last/2/256]
 	_, _ = d.QuantMap[15], d.NestedMap[255]
-	r.nf4(&dst[0], &d.Codes[0], &d.Absmax[0], &d.NestedAbsmax[0], &d.QuantMap[0], &d.NestedMap[0], d.NestedOffset, first, n, step)
+	r.nf4(&dst[0], &d.Codes[0], &d.Absmax[0], &d.NestedAbsmax[0], &d.QuantMap[0], &d.NestedMap[0], d.NestedOffset, first, n, step, aheadOf(n, 16*step, 16, down))
 }

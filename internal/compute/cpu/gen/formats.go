@@ -68,15 +68,17 @@ func (a *assembler) q5() {
 // groupReader begins the reader of one group of 32 values of each block. setup
 // runs once, with the group's number in R8; read is for each block at RSI.
 func (a *assembler) groupReader(name, what string, setup func(), read func()) {
-	a.function(name, "func(dst *float32, src *byte, n int, stride int, group int)",
-		"sets dst to the values of a group of n blocks of "+what+", n over 0, which begin stride bytes apart.")
+	a.function(name, "func(dst *float32, src *byte, n int, stride int, group int, ahead int)",
+		"sets dst to the values of a group of n blocks of "+what+", n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.")
 	a.load("dst", reg.RDI)
 	a.load("src", reg.RSI)
 	a.load("n", reg.RCX)
 	a.load("stride", reg.RDX)
 	a.load("group", reg.R8)
+	a.load("ahead", reg.R13)
 	setup()
 	a.Label("loop")
+	a.PREFETCHT0(Mem{Base: reg.RSI, Index: reg.R13, Scale: 1})
 	read()
 	a.ADDQ(reg.RDX, reg.RSI)
 	a.ADDQ(U32(panelBytes), reg.RDI)
@@ -198,8 +200,8 @@ func (a *assembler) q6K() {
 // scale. The table of 16 values is in registers, where a permutation looks up a
 // vector of codes; it ignores the bits above a code.
 func (a *assembler) nf4() {
-	a.function("nf4", "func(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int)",
-		"sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on.")
+	a.function("nf4", "func(dst *float32, codes *byte, absmax *byte, nestedAbsmax *float32, quantMap *float32, nestedMap *float32, offset float32, group int, n int, step int, ahead int)",
+		"sets dst to n groups of 32 values of NF4, n over 0, every step-th one from group on, and asks for the codes ahead bytes on.")
 	group, v, scale, codes, offset := reg.R10, a.vector(0), a.vector(1), a.vector(2), reg.X3
 	low, high := a.vector(4), a.vector(5)
 	a.load("quantMap", reg.RAX)
@@ -216,6 +218,8 @@ func (a *assembler) nf4() {
 	a.load("group", group)
 	a.load("n", reg.RCX)
 	a.load("step", reg.R11)
+	a.load("ahead", reg.R12)
+	a.ADDQ(reg.RSI, reg.R12)
 	a.Label("loop")
 	a.MOVQ(group, reg.RAX)
 	a.SHRQ(U8(1), reg.RAX)
@@ -227,6 +231,7 @@ func (a *assembler) nf4() {
 	a.VBROADCASTSS(reg.X1, scale)
 	a.MOVQ(group, reg.RAX)
 	a.SHLQ(U8(4), reg.RAX)
+	a.PREFETCHT0(Mem{Base: reg.R12, Index: reg.RAX, Scale: 1})
 	for i := 0; i < 32; i += a.lanes {
 		// A byte becomes 8, of which the lower four get the first code.
 		a.VPMOVZXBQ(Mem{Base: reg.RSI, Index: reg.RAX, Scale: 1, Disp: i / 2}, v)

@@ -127,15 +127,15 @@ func (a *assembler) dequantize() {
 
 // reader writes the reader of a format. read loads the values from i on into vector 0.
 func (a *assembler) reader(name, what string, read func(i int)) {
-	a.function(name, "func(dst *float32, src *byte, n int, stride int)",
-		fmt.Sprintf("sets dst to n times %s, n over 0, which begin stride bytes apart.", what))
+	a.function(name, "func(dst *float32, src *byte, n int, stride int, ahead int)",
+		fmt.Sprintf("sets dst to n times %s, n over 0, which begin stride bytes apart, and asks for what is ahead bytes on.", what))
 	a.load("dst", reg.RDI)
 	a.load("src", reg.RSI)
 	a.load("n", reg.RCX)
 	a.load("stride", reg.RDX)
+	a.load("ahead", reg.RBX)
 	a.Label("loop")
-	// Down a column, no processor fetches the rows ahead.
-	a.PREFETCHT0(Mem{Base: reg.RSI, Index: reg.RDX, Scale: 8})
+	a.PREFETCHT0(Mem{Base: reg.RSI, Index: reg.RBX, Scale: 1})
 	for i := 0; i < 32; i += a.lanes {
 		read(i)
 		a.VMOVUPS(a.vector(0), Mem{Base: reg.RDI, Disp: 4 * i})

@@ -40,123 +40,204 @@ func (a *assembler) tile(rows, vectors int, masked bool) {
 	a.function(name, "func(c *float32, ldc int, a *float32, rowStep int, step int, b *float32, ldb int, n int, k int, alpha float32, add bool)",
 		fmt.Sprintf("sets C (%d,n), or adds to it, with %s. Distances are in float32 values.", rows, limit))
 
-	// Five rows hang on each base: +0, +1, +2 and +4 steps, and +3.
-	bases := []reg.GPPhysical{reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12}[:(rows+4)/5]
-	step1, step3 := reg.RCX, reg.RDX
-	a.load("a", bases[0])
-	a.load("rowStep", step1)
-	a.SHLQ(U8(2), step1)
-	a.LEAQ(Mem{Base: step1, Index: step1, Scale: 2}, step3)
-	for i := 1; i < len(bases); i++ {
-		a.LEAQ(Mem{Base: bases[i-1], Index: step1, Scale: 4}, bases[i])
-		a.ADDQ(step1, bases[i])
+	t := &tileCode{
+		assembler: a, rows: rows, vectors: vectors,
+		bases: []reg.GPPhysical{reg.RSI, reg.R8, reg.R9, reg.R10, reg.R11, reg.R12}[:(rows+4)/5],
+		step1: reg.RCX, step3: reg.RDX, b: reg.RDI, ldb: reg.RBX, step: reg.R13, k: reg.RAX, c: reg.R14, ldc: reg.R15,
 	}
-	rowAt := func(i int) Mem {
-		base := bases[i/5]
-		switch i % 5 {
-		case 0:
-			return Mem{Base: base}
-		case 3:
-			return Mem{Base: base, Index: step3, Scale: 1}
-		default:
-			return Mem{Base: base, Index: step1, Scale: uint8(i % 5)}
-		}
-	}
-	b, ldb, step, k := reg.RDI, reg.RBX, reg.R13, reg.RAX
-	a.fetchC(rows, vectors)
-	if masked {
-		a.columnMasks(vectors)
-	}
-	a.load("b", b)
-	a.load("ldb", ldb)
-	a.SHLQ(U8(2), ldb)
-	a.load("step", step)
-	a.SHLQ(U8(2), step)
-	a.load("k", k)
-
-	sum := func(i, v int) reg.Register { return a.vector(i*vectors + v) }
-	right := func(v int) reg.Register { return a.vector(rows*vectors + v) }
-	left := a.vector(min(rows*vectors+vectors, 31))
-	for i := range rows * vectors {
-		a.zero(a.vector(i))
-	}
-	// round adds what k gives, u steps on where a step is one value.
-	round := func(u int, masked bool) {
-		for v := range vectors {
-			a.readColumns(Mem{Base: b, Disp: v * a.bytes()}, v, right(v), masked)
-		}
-		a.ADDQ(ldb, b)
-		for i := range rows {
-			m := rowAt(i)
-			m.Disp = 4 * u
-			if a.wide {
-				for v := range vectors {
-					a.VFMADD231PS_BCST(m, right(v), sum(i, v))
-				}
-				continue
-			}
-			a.VBROADCASTSS(m, left)
-			for v := range vectors {
-				a.VFMADD231PS(left, right(v), sum(i, v))
-			}
-		}
-	}
-	forward := func(distance Op) {
-		for _, base := range bases {
-			a.ADDQ(distance, base)
-		}
-	}
-	// sums goes along k. The usual matrix has its values side by side: four of them to a loop.
-	sums := func(name string, masked bool) {
-		const unrolled = 4
-		a.CMPQ(step, U8(4))
-		a.JNE(LabelRef("rest" + name))
-		a.SUBQ(U8(unrolled), k)
-		a.JLT(LabelRef("few" + name))
-		a.Label("loop" + name)
-		for u := range unrolled {
-			round(u, masked)
-		}
-		forward(U8(4 * unrolled))
-		a.SUBQ(U8(unrolled), k)
-		a.JGE(LabelRef("loop" + name))
-		a.Label("few" + name)
-		a.ADDQ(U8(unrolled), k)
-		a.JE(LabelRef("done"))
-		a.Label("rest" + name)
-		round(0, masked)
-		forward(step)
-		a.DECQ(k)
-		a.JNE(LabelRef("rest" + name))
-	}
+	t.begin(masked)
 	if masked && a.wide {
 		// A load under a mask takes the place of a multiplication, so whole rows are read without.
 		n := reg.R14
 		a.load("n", n)
 		a.CMPQ(n, U8(uint8(columns)))
 		a.JNE(LabelRef("partial"))
-		sums("", false)
+		t.sums("", false)
 		a.JMP(LabelRef("done"))
 		a.Label("partial")
-		sums("Partial", true)
+		t.sums("Partial", true)
 	} else {
-		sums("", masked)
+		t.sums("", masked)
 	}
 	a.Label("done")
 	a.store(rows, vectors, masked)
 }
 
-// fetchC asks for the lines of C, which are there when the sums are.
-func (a *assembler) fetchC(rows, vectors int) {
-	c, ldc := reg.RDI, reg.RBX
-	a.load("c", c)
-	a.load("ldc", ldc)
-	a.SHLQ(U8(2), ldc)
-	for range rows {
-		for v := 0; v < vectors*a.bytes(); v += 64 {
-			a.PREFETCHT0(Mem{Base: c, Disp: v})
+// tileCode writes the sums of one kernel. Five rows of A hang on each base: +0,
+// +1, +2 and +4 steps, and +3.
+type tileCode struct {
+	*assembler
+	rows, vectors int
+	bases         []reg.GPPhysical
+	step1, step3  reg.GPPhysical // from row to row of A, and over three
+	b, ldb        reg.GPPhysical
+	step, k       reg.GPPhysical // along the sum in A, and how much of it is left
+	c, ldc        reg.GPPhysical // of the lines to ask for
+}
+
+// begin loads the parameters and clears the sums.
+func (t *tileCode) begin(masked bool) {
+	t.load("a", t.bases[0])
+	t.load("rowStep", t.step1)
+	t.SHLQ(U8(2), t.step1)
+	t.LEAQ(Mem{Base: t.step1, Index: t.step1, Scale: 2}, t.step3)
+	for i := 1; i < len(t.bases); i++ {
+		t.LEAQ(Mem{Base: t.bases[i-1], Index: t.step1, Scale: 4}, t.bases[i])
+		t.ADDQ(t.step1, t.bases[i])
+	}
+	if masked {
+		t.columnMasks(t.vectors)
+	}
+	t.load("b", t.b)
+	t.load("ldb", t.ldb)
+	t.SHLQ(U8(2), t.ldb)
+	t.load("step", t.step)
+	t.SHLQ(U8(2), t.step)
+	t.load("k", t.k)
+	for i := range t.rows * t.vectors {
+		t.zero(t.vector(i))
+	}
+}
+
+// rowAt is where row i of A is.
+func (t *tileCode) rowAt(i int) Mem {
+	m := Mem{Base: t.bases[i/5]}
+	switch i % 5 {
+	case 0:
+	case 3:
+		m.Index, m.Scale = t.step3, 1
+	default:
+		m.Index, m.Scale = t.step1, uint8(i%5)
+	}
+	return m
+}
+
+// round adds what k gives, u steps on where a step is one value. A value of A
+// is loaded once for all vectors: as an operand of each multiplication it would
+// be loaded for each, and the processor has few loads to spare.
+func (t *tileCode) round(u int, masked bool) {
+	right := func(v int) reg.Register { return t.vector(t.rows*t.vectors + v) }
+	for v := range t.vectors {
+		t.readColumns(Mem{Base: t.b, Disp: v * t.bytes()}, v, right(v), masked)
+	}
+	t.ADDQ(t.ldb, t.b)
+	for i := range t.rows {
+		left := t.vector(t.rows*t.vectors + t.vectors)
+		if t.wide { // there is one more
+			left = t.vector(t.rows*t.vectors + t.vectors + i%2)
 		}
-		a.ADDQ(ldc, c)
+		m := t.rowAt(i)
+		m.Disp = 4 * u
+		t.VBROADCASTSS(m, left)
+		for v := range t.vectors {
+			t.VFMADD231PS(left, right(v), t.vector(i*t.vectors+v))
+		}
+	}
+}
+
+// forward goes on in A.
+func (t *tileCode) forward(distance Op) {
+	for _, base := range t.bases {
+		t.ADDQ(distance, base)
+	}
+}
+
+// four goes four values along k, for a matrix that has them side by side.
+func (t *tileCode) four(masked bool) {
+	for u := range 4 {
+		t.round(u, masked)
+	}
+	t.forward(U8(16))
+	t.SUBQ(U8(4), t.k)
+}
+
+// sums goes along k: by four where the values of A are side by side, and else,
+// and for what is left, by one.
+func (t *tileCode) sums(name string, masked bool) {
+	t.load("c", t.c)
+	t.load("ldc", t.ldc)
+	t.SHLQ(U8(2), t.ldc)
+	t.CMPQ(t.step, U8(4))
+	t.JNE(LabelRef("apart" + name))
+	if masked {
+		t.fetchRows()
+		t.SUBQ(U8(4), t.k)
+		t.JLT(LabelRef("few" + name))
+		t.Label("loop" + name)
+		t.four(true)
+		t.JGE(LabelRef("loop" + name))
+	} else {
+		t.alongRows()
+	}
+	t.Label("few" + name)
+	t.ADDQ(U8(4), t.k)
+	t.JE(LabelRef("done"))
+	t.JMP(LabelRef("rest" + name))
+	t.Label("apart" + name)
+	t.fetchRows()
+	t.downColumns("rest"+name, masked)
+}
+
+// alongRows goes by four until k is under 0. The lines of C are asked for one
+// by one in the last rounds: all at once they would wait for each other, and
+// long before their use others would take their places in the first-level cache.
+func (t *tileCode) alongRows() {
+	late := 8 * t.rows
+	t.SUBQ(U32(uint32(late)), t.k)
+	t.JLT(LabelRef("short"))
+	t.SUBQ(U8(4), t.k)
+	t.JLT(LabelRef("late"))
+	t.Label("loop")
+	t.four(false)
+	t.JGE(LabelRef("loop"))
+	t.Label("late")
+	t.ADDQ(U32(uint32(late)), t.k)
+	t.Label("lateLoop")
+	t.PREFETCHT0(Mem{Base: t.c})
+	t.four(false)
+	t.JLT(LabelRef("few"))
+	if t.vectors*t.bytes() > 64 {
+		t.PREFETCHT0(Mem{Base: t.c, Disp: 64})
+	}
+	t.ADDQ(t.ldc, t.c)
+	t.four(false)
+	t.JGE(LabelRef("lateLoop"))
+	t.JMP(LabelRef("few"))
+	t.Label("short")
+	t.fetchRows()
+	t.ADDQ(U32(uint32(late-4)), t.k)
+	t.JGE(LabelRef("lateLoop"))
+}
+
+// downColumns goes by one, and asks for the rows that are ahead in A and B,
+// which no processor does by itself down a column.
+func (t *tileCode) downColumns(label string, masked bool) {
+	const ahead = 16
+	aheadB, aheadA := t.c, t.ldc
+	t.IMUL3Q(U8(ahead), t.ldb, aheadB)
+	t.ADDQ(t.b, aheadB)
+	t.IMUL3Q(U8(ahead), t.step, aheadA)
+	t.Label(label)
+	for v := 0; v < t.vectors*t.bytes(); v += 64 {
+		t.PREFETCHT0(Mem{Base: aheadB, Disp: v})
+	}
+	t.ADDQ(t.ldb, aheadB)
+	for v := 0; v < 4*t.rows; v += 64 {
+		t.PREFETCHT0(Mem{Base: t.bases[0], Index: aheadA, Scale: 1, Disp: v})
+	}
+	t.round(0, masked)
+	t.forward(t.step)
+	t.DECQ(t.k)
+	t.JNE(LabelRef(label))
+}
+
+// fetchRows asks for the lines of C, and leaves c after them.
+func (t *tileCode) fetchRows() {
+	for range t.rows {
+		for v := 0; v < t.vectors*t.bytes(); v += 64 {
+			t.PREFETCHT0(Mem{Base: t.c, Disp: v})
+		}
+		t.ADDQ(t.ldc, t.c)
 	}
 }
 
