@@ -103,6 +103,9 @@ type Device interface {
 	Clear(x Mat)
 	// Copy sets y to x.
 	Copy(y, x Mat)
+	// Deal copies the rows of x (N,C) to parts, which take them in turn: the
+	// first as many as it has rows, and so on, N in all. No part overlaps another.
+	Deal(parts []Mat, x Mat)
 	// Gather sets row i of y (n,C) to row rows[i] of x.
 	Gather(y, x Mat, rows []int32)
 	// Scatter sets row rows[i] of y to row i of x (n,C); rows has no value twice.

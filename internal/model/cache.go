@@ -126,14 +126,13 @@ func (c *Cache) nextRows(n int) int {
 	return max(n, min(max(c.length/2, minGrowth), maxGrowth))
 }
 
-// newest calls f for the parts of the last n rows, the last part first, with
-// how many of the n come before.
-func (c *Cache) newest(n int, f func(p part, before int)) {
+// newest calls f for the parts of the last n rows, the last part first.
+func (c *Cache) newest(n int, f func(p part)) {
 	for i := len(c.parts) - 1; n > 0; i-- {
 		p := c.parts[i]
 		rows := min(n, p.rows)
 		n -= rows
-		f(part{p.segment, p.from + p.rows - rows, rows}, n)
+		f(part{p.segment, p.from + p.rows - rows, rows})
 	}
 }
 

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"slices"
+
 	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/compute"
 
@@ -23,6 +25,8 @@ type eager struct {
 	sums      autodiff.Sums
 	sequences []compute.CachedSequence
 	parts     []compute.KV
+	keys      []compute.Mat // where the step's go
+	values    []compute.Mat
 }
 
 // added is a run of the step: its rows are the newest of the cache.
@@ -141,16 +145,18 @@ func (e *eager) lowRank(rows, cols int) compute.Mat {
 func (e *eager) Attention(qkv compute.Mat, a *autodiff.Attention) compute.Mat {
 	q, k, v := a.Split(qkv)
 	e.rotate(q, k, a)
-	row := 0
+	e.keys, e.values = e.keys[:0], e.values[:0]
 	for _, r := range e.runs {
-		r.cache.newest(r.rows, func(p part, before int) {
-			from := row + before
+		first := len(e.keys)
+		r.cache.newest(r.rows, func(p part) {
 			kv := r.cache.memory.kv(p, e.layer)
-			e.dev.Copy(kv.Keys, k.RowRange(from, from+p.rows))
-			e.dev.Copy(kv.Values, v.RowRange(from, from+p.rows))
+			e.keys, e.values = append(e.keys, kv.Keys), append(e.values, kv.Values)
 		})
-		row += r.rows
+		slices.Reverse(e.keys[first:])
+		slices.Reverse(e.values[first:])
 	}
+	e.dev.Deal(e.keys, k)
+	e.dev.Deal(e.values, v)
 	y := e.next(q.Cols)
 	e.dev.AttentionCached(y, q, e.cached(a.Window), compute.AttentionShape{
 		Heads: a.Heads, KVHeads: a.KVHeads, HeadDim: a.HeadDim, Scale: a.Scale, SoftCap: a.SoftCap})

@@ -24,6 +24,7 @@ func (still) GLU(_, _ compute.Mat, _ compute.Activation) {}
 func (still) Add(_, _, _ compute.Mat)                    {}
 func (still) AddRow(_, _ compute.Mat)                    {}
 func (still) Copy(_, _ compute.Mat)                      {}
+func (still) Deal([]compute.Mat, compute.Mat)            {}
 func (still) Gather(_, _ compute.Mat, _ []int32)         {}
 func (still) LogSoftmax(compute.Mat)                     {}
 func (still) Largest(compute.Mat, []int32)               {}

@@ -78,6 +78,42 @@ func (d *Device) Copy(y, x compute.Mat) {
 	})
 }
 
+// dealtParts is how many parts are worth more than one thread: what takes time
+// is that each is somewhere else in memory.
+const dealtParts = 8
+
+// Deal copies the rows of x (N,C) to parts, which take them in turn.
+func (d *Device) Deal(parts []compute.Mat, x compute.Mat) {
+	vx, row := viewOf("Deal x", x), 0
+	for _, p := range parts {
+		row += p.Rows
+	}
+	if row != vx.rows {
+		panic(fmt.Sprintf("cpu: Deal: %d rows to parts of %d", vx.rows, row))
+	}
+	if len(parts) < dealtParts {
+		row = 0
+		for _, p := range parts {
+			d.Copy(p, x.RowRange(row, row+p.Rows))
+			row += p.Rows
+		}
+		return
+	}
+	threads := min(len(d.workers), len(parts))
+	d.parallel(threads, func(_ *worker, t int) {
+		row, to := 0, (t+1)*len(parts)/threads
+		for i, p := range parts[:to] {
+			if i >= t*len(parts)/threads {
+				vp := viewOf("Deal part", p)
+				for j := range vp.rows {
+					copy(vp.row(j), vx.row(row+j))
+				}
+			}
+			row += p.Rows
+		}
+	})
+}
+
 // Gather sets row i of y (n,C) to row rows[i] of x.
 func (d *Device) Gather(y, x compute.Mat, rows []int32) {
 	vy, vx := viewOf("Gather y", y), viewOf("Gather x", x)
