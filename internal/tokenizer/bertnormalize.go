@@ -5,7 +5,43 @@ import "unicode"
 // bertNormalizer is the cleaning of BERT's original tokenizer.
 type bertNormalizer struct{ cleanText, chinese, stripAccents, lowercase bool }
 
+// normalize takes text of ASCII in parts of its own if nobody asked for offsets:
+// no character of it depends on those around.
 func (n bertNormalizer) normalize(t text) text {
+	if t.from != nil || !n.cleanText {
+		return n.anyRunes(t)
+	}
+	out := make([]byte, 0, len(t.s)+len(t.s)/8)
+	for at := 0; at < len(t.s); {
+		if b := t.s[at]; isPlain(b) {
+			out = append(out, cleanPlain(b, n.lowercase))
+			at++
+			continue
+		}
+		end := at + 1
+		for end < len(t.s) && !isPlain(t.s[end]) {
+			end++
+		}
+		out = append(out, n.anyRunes(text{s: t.s[at:end]}).s...)
+		at = end
+	}
+	return text{s: string(out)}
+}
+
+// isPlain reports whether a byte is a character of ASCII that is not dropped.
+func isPlain(b byte) bool { return b >= ' ' && b < 0x7F || b == '\t' || b == '\n' || b == '\r' }
+
+func cleanPlain(b byte, lower bool) byte {
+	switch {
+	case b < ' ':
+		return ' '
+	case lower && b >= 'A' && b <= 'Z':
+		return b | 0x20
+	}
+	return b
+}
+
+func (n bertNormalizer) anyRunes(t text) text {
 	if n.cleanText {
 		t = t.mapRunes(cleanBert)
 	}

@@ -1,11 +1,16 @@
 // Package tokenizer turns text into token ids and back.
 //
-// A [Tokenizer] comes from a Hugging Face tokenizer.json ([Load], [Parse]), from
-// the vocabulary inside a GGUF file ([FromGGUF]) or from texts ([Train]), and
-// follows the Hugging Face tokenizers library step by step:
+// A [Tokenizer] comes from a directory ([Load]) with a Hugging Face
+// tokenizer.json (see also [Parse]), a SentencePiece model (tokenizer.model),
+// GPT-2's vocab.json and merges.txt or BERT's vocab.txt; from the vocabulary
+// inside a GGUF file ([FromGGUF]); or from texts ([Train]). It follows the Hugging
+// Face tokenizers library step by step:
 //
 //	text → normalizer → added tokens cut out → pre-tokenizer → model → post-processor → ids
 //	ids → tokens → decoder → text
+//
+// [Tokenizer.Encode] returns the ids, [Tokenizer.EncodeTokens] also the pieces and
+// the bytes of the text that each stands for.
 //
 // Each step is one file and one small interface; a step has as many
 // implementations as tokenizer.json has types. Whatever a file asks for and is

@@ -5,48 +5,56 @@ import (
 	"unicode/utf8"
 )
 
-// fastEncoder does for byte-level BPE what pre-tokenizer and model do, without a
-// list of the words and a copy of each: known words are looked up by their own
-// bytes, not by how the vocabulary writes these.
+// fastEncoder does for byte-level BPE and for WordPiece what pre-tokenizer and
+// model do, without a list of the words and a copy of each: known words are
+// looked up by their own bytes, not by how the vocabulary writes these.
 type fastEncoder struct {
-	cuts  []cutter
-	model *bpe
-	cache *wordCache[int32]
+	cuts      []cutter
+	tokenize  func(dst []wordToken, word string) []wordToken
+	byteLevel bool // it takes bytes as characters
+	cache     *wordCache[int32]
 }
 
-// cutter cuts a text without leaving anything out.
+// cutter cuts a text into words, none of them empty.
 type cutter interface {
 	each(s string, emit func(word string))
 }
 
 // newFastEncoder returns nil for any other kind of tokenizer.
 func newFastEncoder(pre preTokenizer, m model) *fastEncoder {
-	b, ok := m.(*bpe)
-	if !ok {
-		return nil
-	}
 	steps, ok := pre.(preTokenizers)
 	if !ok {
 		steps = preTokenizers{pre}
 	}
-	if len(steps) == 0 {
+	f := &fastEncoder{}
+	useRegex := false
+	switch m := m.(type) {
+	case *bpe:
+		if len(steps) == 0 {
+			return nil
+		}
+		last, ok := steps[len(steps)-1].(byteLevel)
+		if !ok || last.addPrefixSpace {
+			return nil
+		}
+		steps, useRegex = steps[:len(steps)-1], last.useRegex
+		f.tokenize, f.byteLevel = m.uncached, true
+	case *wordPiece:
+		f.tokenize = m.tokenize
+	default:
 		return nil
 	}
-	last, ok := steps[len(steps)-1].(byteLevel)
-	if !ok || last.addPrefixSpace {
-		return nil
-	}
-	f := &fastEncoder{model: b, cache: newWordCache[int32]()}
-	for _, step := range steps[:len(steps)-1] {
+	for _, step := range steps {
 		c, ok := asCutter(step)
 		if !ok {
 			return nil
 		}
 		f.cuts = append(f.cuts, c)
 	}
-	if last.useRegex {
+	if useRegex {
 		f.cuts = append(f.cuts, pattern{scan: scanGPT2})
 	}
+	f.cache = newWordCache[int32]()
 	return f
 }
 
@@ -56,6 +64,8 @@ func asCutter(step preTokenizer) (cutter, bool) {
 		// A scanner leaves no gaps, so what is isolated is all there is.
 		ok := !step.invert && step.behavior == isolated || step.pattern.scan != nil && step.invert && step.behavior == removed
 		return step.pattern, ok
+	case splitRunes:
+		return step, step.behavior == isolated || step.behavior == removed
 	case digits:
 		return step, true
 	}
@@ -92,6 +102,24 @@ func (p pattern) each(s string, emit func(string)) {
 	}
 }
 
+func (t splitRunes) each(s string, emit func(string)) {
+	done := 0
+	for i, r := range s {
+		if !t.in(r) {
+			continue
+		}
+		if done < i {
+			emit(s[done:i])
+		}
+		if done = i + runeLen(r); t.behavior == isolated {
+			emit(s[i:done])
+		}
+	}
+	if done < len(s) {
+		emit(s[done:])
+	}
+}
+
 func (t digits) each(s string, emit func(string)) {
 	for s != "" {
 		n := run(s, func(r rune) bool { return !unicode.IsNumber(r) })
@@ -114,8 +142,12 @@ func (f *fastEncoder) encode(ids []int32, pieces []piece) []int32 {
 			ids = append(ids, known...)
 			return
 		}
-		chars = appendByteLevel(chars[:0], word)
-		tokens = f.model.uncached(tokens[:0], string(chars))
+		if f.byteLevel {
+			chars = appendByteLevel(chars[:0], word)
+			tokens = f.tokenize(tokens[:0], string(chars))
+		} else {
+			tokens = f.tokenize(tokens[:0], word)
+		}
 		start := len(ids)
 		for _, t := range tokens {
 			ids = append(ids, t.id)

@@ -15,7 +15,7 @@ const gpt4oRegex = `[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{
 // llamaCppPres are the supported ones (llama.cpp, src/llama-vocab.cpp). Where
 // llama.cpp approximates an expression that its engine cannot match, this is the
 // one of the models' own tokenizer.json. Not here, and so refused, are those that
-// llama.cpp computes by hand (kimi-k2, afmoe, gemma4, tiny_aya) and those whose expression
+// llama.cpp computes by hand (kimi-k2, afmoe, gemma4) and those whose expression
 // there does not do what the model's does (superbpe, chameleon).
 var llamaCppPres = []llamaCppPre{
 	{
@@ -118,6 +118,13 @@ var llamaCppPres = []llamaCppPre{
 	{
 		names: []string{"gpt-4o", "llama4", "kanana2", "minimax-m2"},
 		regexes: []string{
+			gpt4oRegex,
+		},
+	},
+	{
+		names: []string{"tiny_aya"},
+		regexes: []string{
+			`\d{1,3}(?=(?:\d{3})*\b)`,
 			gpt4oRegex,
 		},
 	},

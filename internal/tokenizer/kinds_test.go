@@ -2,6 +2,7 @@ package tokenizer_test
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -136,5 +137,24 @@ func contains(t *testing.T, what string, err error, want string) {
 	t.Helper()
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("%s: got %v, want an error with %q", what, err, want)
+	}
+}
+
+// The fast way of WordPiece, which keeps no offsets, gives the ids of the other.
+func TestWordPieceFastWay(t *testing.T) {
+	tok := wordPieceLike(t)
+	r := rand.New(rand.NewPCG(17, 18))
+	for range 3000 {
+		var b strings.Builder
+		for range r.IntN(20) {
+			b.WriteString([]string{"un", "do", "A", "É", "e\u0301", "\u0301\x00\u0323", " ", "\n", "\u00a0", ".", "中", "\xff", "İ", "$", "\x7f"}[r.IntN(15)])
+		}
+		var want []int32
+		for _, token := range tok.EncodeTokens(b.String(), true) {
+			want = append(want, token.ID)
+		}
+		if got := tok.Encode(b.String(), true); !slices.Equal(got, want) {
+			t.Fatalf("%q: Encode = %v, EncodeTokens %v", b.String(), got, want)
+		}
 	}
 }

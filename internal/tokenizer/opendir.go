@@ -216,33 +216,13 @@ func openWordList(source []byte, s settings, _ string) (*Tokenizer, error) {
 	if err := s.checkClass(wordsFile, "", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer"); err != nil {
 		return nil, err
 	}
-	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(source), "\r\n", "\n"), "\n"), "\n")
-	vocab := make(map[string]int32, len(lines))
-	for id, token := range lines {
-		if other, twice := vocab[token]; twice {
-			return nil, fmt.Errorf("lines %d and %d are both %q", other+1, id+1, token)
-		}
-		vocab[token] = int32(id)
+	vocab, err := parseWordList(source)
+	if err != nil {
+		return nil, err
 	}
-	or := func(name, otherwise string) string {
-		if name != "" {
-			return name
-		}
-		return otherwise
-	}
-	s.unk, s.pad = or(s.unk, "[UNK]"), or(s.pad, "[PAD]")
-	cls, sep := or(s.cls, "[CLS]"), or(s.sep, "[SEP]")
-	var around [2]*addedToken
-	for i, token := range []string{cls, sep, s.unk, s.pad, or(s.mask, "[MASK]")} {
-		id, ok := vocab[token]
-		if !ok {
-			return nil, fmt.Errorf("the special token %q is not in the list", token)
-		}
-		a := addedToken{ID: id, Content: token, Special: true}
-		s.added = append(s.added, a)
-		if i < 2 {
-			around[i] = &a
-		}
+	cls, sep, err := s.bertSpecials(vocab)
+	if err != nil {
+		return nil, err
 	}
 	on := func(b *bool) bool { return b == nil || *b }
 	doc := newDocument{
@@ -251,11 +231,47 @@ func openWordList(source []byte, s settings, _ string) (*Tokenizer, error) {
 			"strip_accents": s.stripAccents, "lowercase": on(s.lowerCase),
 		},
 		pre:     object{"type": "BertPreTokenizer"},
-		post:    templateObject(around[0], around[1]),
+		post:    templateObject(cls, sep),
 		decoder: object{"type": "WordPiece", "prefix": "##", "cleanup": true},
 		model:   wordPieceObject(vocab, s.unk),
 	}
 	return fromDocument(doc, s)
+}
+
+// parseWordList reads vocab.txt: a token on each line, whose number is its id.
+func parseWordList(source []byte) (map[string]int32, error) {
+	lines := strings.Split(strings.TrimSuffix(strings.ReplaceAll(string(source), "\r\n", "\n"), "\n"), "\n")
+	vocab := make(map[string]int32, len(lines))
+	for id, token := range lines {
+		if other, twice := vocab[token]; twice {
+			return nil, fmt.Errorf("lines %d and %d are both %q", other+1, id+1, token)
+		}
+		vocab[token] = int32(id)
+	}
+	return vocab, nil
+}
+
+// bertSpecials adds BERT's special tokens, under the names that the settings have
+// for them, and returns those that begin and end a text.
+func (s *settings) bertSpecials(vocab map[string]int32) (cls, sep *addedToken, err error) {
+	or := func(name, otherwise string) string {
+		if name != "" {
+			return name
+		}
+		return otherwise
+	}
+	s.unk, s.pad = or(s.unk, "[UNK]"), or(s.pad, "[PAD]")
+	var tokens []*addedToken
+	for _, token := range []string{or(s.cls, "[CLS]"), or(s.sep, "[SEP]"), s.unk, s.pad, or(s.mask, "[MASK]")} {
+		id, ok := vocab[token]
+		if !ok {
+			return nil, nil, fmt.Errorf("the special token %q is not in the list", token)
+		}
+		a := addedToken{ID: id, Content: token, Special: true}
+		s.added = append(s.added, a)
+		tokens = append(tokens, &a)
+	}
+	return tokens[0], tokens[1], nil
 }
 
 func wordPieceObject(vocab any, unk string) object {

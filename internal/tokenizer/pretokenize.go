@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // piece is a part of a text on its way to ids: text, or an added token.
@@ -123,7 +124,10 @@ func (whitespace) words(p piece) []piece {
 }
 
 func isPunctuation(r rune) bool {
-	return r < 0x80 && unicode.In(r, unicode.P, unicode.S) || unicode.Is(unicode.P, r)
+	if r < utf8.RuneSelf { // symbols too
+		return r > ' ' && r < 0x7F && !(r >= '0' && r <= '9' || r|0x20 >= 'a' && r|0x20 <= 'z')
+	}
+	return unicode.Is(unicode.P, r)
 }
 
 // metaspace writes spaces as a visible character and cuts before each if split.

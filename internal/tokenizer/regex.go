@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"unicode/utf8"
 )
@@ -10,6 +11,7 @@ import (
 // regex is a compiled expression. It is safe for concurrent use.
 type regex struct {
 	prog     *regexProg
+	subs     int    // programs within the program
 	starts   *class // what a match can start with; nil if that is not known
 	matchers sync.Pool
 }
@@ -17,7 +19,9 @@ type regex struct {
 // regexProg is a list of instructions that starts at 0 and ends at opMatch.
 type regexProg struct {
 	code     []regexInstr
-	branches int // number of opSplit
+	branches int  // number of opSplit
+	sub      int  // which program within the program it is
+	back     bool // it reads the text backwards
 }
 
 type regexOp uint8
@@ -33,14 +37,13 @@ const (
 )
 
 type regexInstr struct {
-	op       regexOp
-	anchor   byte
-	negated  bool
-	set      *class
-	x, y     int
-	branch   int // of opSplit: its number
-	sub      *regexProg
-	min, max int // of opLook behind: how many characters back; max -1: ahead
+	op      regexOp
+	anchor  byte
+	negated bool
+	set     *class
+	x, y    int
+	branch  int // of opSplit: its number
+	sub     *regexProg
 }
 
 func compileRegex(pattern string) (*regex, error) {
@@ -49,11 +52,11 @@ func compileRegex(pattern string) (*regex, error) {
 		return nil, err
 	}
 	c := regexCompiler{}
-	prog, err := c.program(n)
-	if err != nil {
+	prog := &regexProg{}
+	if err := c.program(prog, n); err != nil {
 		return nil, err
 	}
-	re := &regex{prog: prog}
+	re := &regex{prog: prog, subs: c.subs}
 	if sets, empty := n.first(); !empty {
 		re.starts = newClass(func(r rune) bool {
 			for _, set := range sets {
@@ -95,16 +98,19 @@ func (n *regexNode) first() (sets []*class, empty bool) {
 }
 
 type regexCompiler struct {
-	size int // instructions of all programs so far
+	size        int // instructions of all programs so far
+	branches    int // of the main program
+	subBranches int // of all others
+	subs        int // programs within the program
 }
 
-func (c *regexCompiler) program(n *regexNode) (*regexProg, error) {
-	p := &regexProg{}
+// program compiles n into p, which is empty.
+func (c *regexCompiler) program(p *regexProg, n *regexNode) error {
 	if err := c.compile(p, n); err != nil {
-		return nil, err
+		return err
 	}
 	_, err := c.emit(p, regexInstr{op: opMatch})
-	return p, err
+	return err
 }
 
 func (c *regexCompiler) emit(p *regexProg, in regexInstr) (int, error) {
@@ -114,6 +120,14 @@ func (c *regexCompiler) emit(p *regexProg, in regexInstr) (int, error) {
 	if in.op == opSplit {
 		in.branch = p.branches
 		p.branches++
+		count, most := &c.branches, maxRegexBranches
+		if p.sub > 0 {
+			count, most = &c.subBranches, maxRegexSubBranches
+		}
+		if *count++; *count > most {
+			return 0, fmt.Errorf("it has more than %d branches (%d in groups that look around or are atomic)",
+				maxRegexBranches, maxRegexSubBranches)
+		}
 	}
 	p.code = append(p.code, in)
 	return len(p.code) - 1, nil
@@ -128,8 +142,11 @@ func (c *regexCompiler) compile(p *regexProg, n *regexNode) error {
 		_, err := c.emit(p, regexInstr{op: opAssert, anchor: n.anchor})
 		return err
 	case nodeConcat:
-		for _, child := range n.children {
-			if err := c.compile(p, child); err != nil {
+		for i := range n.children {
+			if p.back {
+				i = len(n.children) - 1 - i
+			}
+			if err := c.compile(p, n.children[i]); err != nil {
 				return err
 			}
 		}
@@ -139,21 +156,43 @@ func (c *regexCompiler) compile(p *regexProg, n *regexNode) error {
 	case nodeRepeat:
 		return c.repeat(p, n)
 	}
-	sub, err := c.program(n.children[0])
-	if err != nil {
+	return c.within(p, n)
+}
+
+// within compiles a program within a program.
+func (c *regexCompiler) within(p *regexProg, n *regexNode) error {
+	in := regexInstr{op: opAtomic}
+	switch {
+	case n.kind == nodeLook:
+		in.op, in.negated = opLook, n.negated
+		if _, most := n.children[0].width(); n.behind && most < 0 {
+			return errors.New("looking behind without a limit is not supported")
+		}
+	case p.back:
+		return errors.New("an atomic group is not supported where it looks behind")
+	case n.children[0].loopsOnNothing():
+		return errors.New("an atomic group that repeats what may match nothing is not supported")
+	}
+	c.subs++
+	in.sub = &regexProg{sub: c.subs, back: n.behind}
+	if err := c.program(in.sub, n.children[0]); err != nil {
 		return err
 	}
-	in := regexInstr{op: opAtomic, sub: sub}
+	_, err := c.emit(p, in)
+	return err
+}
+
+// loopsOnNothing reports whether n repeats without a limit what may match nothing.
+func (n *regexNode) loopsOnNothing() bool {
 	if n.kind == nodeLook {
-		in.op, in.negated, in.max = opLook, n.negated, -1
-		if n.behind {
-			if in.min, in.max = n.children[0].width(); in.max < 0 {
-				return errors.New("looking behind without a limit is not supported")
-			}
+		return false // only whether it matches counts
+	}
+	if n.kind == nodeRepeat && n.max < 0 {
+		if least, _ := n.children[0].width(); least == 0 {
+			return true
 		}
 	}
-	_, err = c.emit(p, in)
-	return err
+	return slices.ContainsFunc(n.children, (*regexNode).loopsOnNothing)
 }
 
 func (c *regexCompiler) choice(p *regexProg, n *regexNode) error {
@@ -276,13 +315,13 @@ func (n *regexNode) width() (least, most int) {
 func (re *regex) spans(s string, found func(start, end int)) {
 	m, ok := re.matchers.Get().(*regexMatcher)
 	if !ok {
-		m = &regexMatcher{}
+		m = &regexMatcher{re: re, stride: (re.prog.branches + 7) / 8, ends: make([][]int32, re.subs)}
 	}
-	m.s = s
+	m.start(s)
 	defer func() { m.s = ""; re.matchers.Put(m) }()
 	last := -1 // end of the last match
 	for at := 0; at <= len(s); {
-		start, end := m.search(re, at)
+		start, end := m.search(at)
 		if start < 0 {
 			return
 		}

@@ -122,6 +122,7 @@ func TestRegex(t *testing.T) {
 		{`\p{Han}+|\p{^Latin}`, "日本a!", []string{"0:日本", "7:!"}},
 		{`\p{Lowercase_Letter}\P{L}`, "aB b1", []string{"3:b1"}},
 		{`(?<word>a)b`, "ab", []string{"0:ab"}},
+		{`(?=(?:a*)+b).`, "aab", []string{"0:a", "1:a", "2:b"}},
 		{`x*`, "axx", []string{"0:", "1:xx"}},
 	} {
 		re, err := compileRegex(c.pattern)

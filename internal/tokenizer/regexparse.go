@@ -19,6 +19,11 @@ const (
 	maxRegexDepth  = 100
 	maxRegexRepeat = 1000
 	maxRegexSize   = 20000 // instructions
+
+	// Matching keeps a bit for each branch of the expression and character of the
+	// text, and 4 bytes for a branch in a group that looks around or is atomic.
+	maxRegexBranches    = 1000
+	maxRegexSubBranches = 100
 )
 
 var errTooDeep = fmt.Errorf("more than %d levels", maxRegexDepth)
