@@ -60,8 +60,7 @@ func (s *trainStage) thaw(w *pipeline.Work, r *Recipe, dir string) (*loaded, err
 	if err != nil {
 		return nil, err
 	}
-	l.model.Merge()
-	if err := l.model.LoadAdapter(dir); err != nil {
+	if err := errors.Join(l.model.Merge(), l.model.LoadAdapter(dir)); err != nil {
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil

@@ -91,7 +91,9 @@ func (s *trainStage) loadingBytes(r *Recipe, made madeDir) (int64, error) {
 	}
 	n := processBytes + o.bytes() + o.mergedBytes()
 	if s.Base != "" {
-		o.model.Merge()
+		if err := o.model.Merge(); err != nil {
+			return 0, err
+		}
 		if err := s.freeze(o.model); err != nil {
 			return 0, err
 		}

@@ -40,7 +40,7 @@ stages:
   said: {kind: answers, teacher: big, from: data.train, top_k: 4, max_tokens: 4}
   little: {kind: train, student: big, on: data.train, lora: {r: 4}, merge: true, batch: BATCH, steps: 1}
   nf4: {kind: train, student: little.merged, base: nf4, on: data.train, lora: {r: 4}, merge: true, batch: BATCH, steps: 1}
-  again: {kind: train, student: little, base: bf16, on: data.train, lora: {r: 4, targets: [q_proj, embed_tokens], modules_to_save: [lm_head]}, loraplus_lr_ratio: 16, batch: BATCH, steps: 1}
+  again: {kind: train, student: little, base: bf16, on: data.train, lora: {r: 4, targets: [q_proj, embed_tokens], modules_to_save: [lm_head, o_proj]}, loraplus_lr_ratio: 16, batch: BATCH, steps: 1}
   q8: {kind: quantize, model: little}
   q4: {kind: quantize, model: nf4.merged, type: Q4_0}
   fromq8: {kind: train, student: q8, base: Q8_0, on: data.train, lora: {r: 4, dora: true, targets: [down_proj], rank_pattern: {layers.1.mlp.down_proj: 2}}, merge: true, batch: BATCH, steps: 1}
@@ -266,5 +266,19 @@ func TestABaseIsOnlyTrainedOver(t *testing.T) {
 	}
 	if sameWeights(t, adapterOn(t, dirs["nf4"], ""), adapterOn(t, dirs["plain"], "")) {
 		t.Error("the base changed nothing")
+	}
+}
+
+// What could not be merged in the end is refused before anything is trained.
+func TestUpdatesThatCannotBeMergedAreForeseen(t *testing.T) {
+	r := wholeRecipe(t, tinySize, "{rows: 2, length: 64}", 30, 26)
+	s := *r.find("little").(*trainStage)
+	s.LoRA = &model.LoRA{R: 4, LoRABias: true}
+	nowhere := func(string) string { return "" }
+	for _, s.Merge = range []bool{false, true} {
+		_, err := s.outlineStudent(r, nowhere)
+		if refused := err != nil && strings.Contains(err.Error(), "lora_bias"); refused != s.Merge {
+			t.Errorf("merge %v: error %v", s.Merge, err)
+		}
 	}
 }

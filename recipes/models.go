@@ -139,11 +139,9 @@ func (r *Recipe) load(w *pipeline.Work, ref string) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.model.LoRA != nil {
-			l.model.Merge() // the student that was tuned had an adapter itself
-		}
 		adapter := filepath.Join(dir, adapterDir)
-		if err := l.model.LoadAdapter(adapter); err != nil {
+		// The student that was tuned may have had an adapter itself.
+		if err := errors.Join(l.model.Merge(), l.model.LoadAdapter(adapter)); err != nil {
 			return nil, errors.Join(err, l.close())
 		}
 		files, err := modelFiles(adapter)

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -54,7 +55,9 @@ func (r *Recipe) outline(made madeDir, ref string) (*outlined, error) {
 		if err != nil || !whole {
 			return o, err
 		}
-		o.model.Merge()
+		if err := o.model.Merge(); err != nil {
+			return nil, err
+		}
 		o.copies = 0
 		// A model directory has float32 where ggml's blocks were.
 		eachMatrix(o.model, func(w *compute.Weight) compute.Format {
@@ -92,7 +95,9 @@ func (s *quantizeStage) outline(r *Recipe, made madeDir) (*outlined, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.model.Merge()
+	if err := o.model.Merge(); err != nil {
+		return nil, err
+	}
 	if err := quantize.Outline(o.model, s.Options); err != nil {
 		return nil, err
 	}
@@ -106,17 +111,25 @@ func (s *trainStage) tuned(r *Recipe, made madeDir) (*outlined, error) {
 	if s.New != nil {
 		return s.outlineNew(r, made)
 	}
-	o, err := r.outline(made, s.Student)
+	o, err := s.outlineBase(r, made)
 	if err != nil {
 		return nil, err
 	}
-	o.model.Merge()
 	if s.LoRA != nil {
-		return o, o.model.AddLoRA(*s.LoRA, nil)
+		return o, s.addLoRA(o.model, nil)
 	}
 	o.copies = 0
 	eachMatrix(o.model, func(*compute.Weight) compute.Format { return compute.F32 })
 	return o, nil
+}
+
+// outlineBase is the student as the stage finds it, with its own adapter merged.
+func (s *trainStage) outlineBase(r *Recipe, made madeDir) (*outlined, error) {
+	o, err := r.outline(made, s.Student)
+	if err != nil {
+		return nil, err
+	}
+	return o, o.model.Merge()
 }
 
 // outlineNew is the model that the stage begins with.
@@ -138,14 +151,19 @@ func (s *trainStage) outlineNew(r *Recipe, made madeDir) (*outlined, error) {
 
 // outlineStudent is the model while the stage trains it.
 func (s *trainStage) outlineStudent(r *Recipe, made madeDir) (*outlined, error) {
-	o, err := s.tuned(r, made)
-	switch {
-	case err != nil:
-		return nil, err
-	case s.LoRA == nil:
+	if s.LoRA == nil {
+		o, err := s.tuned(r, made)
+		if err != nil {
+			return nil, err
+		}
 		return o, o.model.Unfreeze()
 	}
-	return o, s.freeze(o.model)
+	o, err := s.outlineBase(r, made)
+	if err != nil {
+		return nil, err
+	}
+	// As student does it: what is trained whole is no longer stored in fewer bits.
+	return o, errors.Join(s.freeze(o.model), s.addLoRA(o.model, nil))
 }
 
 // eachMatrix gives the matrices of an outline other formats.

@@ -59,7 +59,9 @@ func (s *quantizeStage) run(w *pipeline.Work, r *Recipe) (err error) {
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	if l.model.LoRA != nil {
-		l.model.Merge()
+		if err := l.model.Merge(); err != nil {
+			return fmt.Errorf("model %s: %w", s.Model, err)
+		}
 		l.model.Release() // what was merged is not read again
 	}
 	vocab, err := l.tokenizer.GGUF()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 
@@ -228,12 +229,12 @@ func (s *trainStage) student(w *pipeline.Work, r *Recipe) (*loaded, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.model.LoRA != nil {
-		l.model.Merge() // tuning goes on from the tuned student
+	if err := l.model.Merge(); err != nil { // tuning goes on from the tuned student
+		return nil, errors.Join(err, l.close())
 	}
 	if s.LoRA != nil {
 		// DoRA's magnitudes begin as the lengths of the rows that are trained over.
-		err = errors.Join(s.freeze(l.model), l.model.AddLoRA(*s.LoRA, random.Stream(r.Seed, "low-rank updates")))
+		err = errors.Join(s.freeze(l.model), s.addLoRA(l.model, random.Stream(r.Seed, "low-rank updates")))
 	} else {
 		err = l.model.Unfreeze()
 	}
@@ -242,6 +243,14 @@ func (s *trainStage) student(w *pipeline.Work, r *Recipe) (*loaded, error) {
 	}
 	l.model.Release() // what was converted is not read again
 	return l, nil
+}
+
+// addLoRA gives m the stage's updates, and refuses those that it could not merge later.
+func (s *trainStage) addLoRA(m *model.Model, rng *rand.Rand) error {
+	if err := m.AddLoRA(*s.LoRA, rng); err != nil || !s.Merge {
+		return err
+	}
+	return m.Mergeable()
 }
 
 func (s *trainStage) fresh(w *pipeline.Work, r *Recipe) (*loaded, error) {
@@ -282,7 +291,9 @@ func (s *trainStage) save(w *pipeline.Work, r *Recipe, l *loaded) (err error) {
 			}
 			defer func() { err = errors.Join(err, l.close()) }()
 		}
-		l.model.Merge()
+		if err := l.model.Merge(); err != nil {
+			return err
+		}
 	}
 	if err := l.model.Save(dir); err != nil {
 		return err

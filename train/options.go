@@ -18,7 +18,7 @@ type Options struct {
 	Beta1        float64 `yaml:"beta1"`         // AdamW's; 0 means 0.9
 	Beta2        float64 `yaml:"beta2"`         // AdamW's; 0 means 0.999
 	Epsilon      float64 `yaml:"epsilon"`       // AdamW's; 0 means 1e-8
-	WeightDecay  float64 `yaml:"weight_decay"`  // of matrices, not of gains and biases; 0 is none
+	WeightDecay  float64 `yaml:"weight_decay"`  // of all but gains of norms and biases; 0 is none
 	// LoRAPlusRatio is how many times the learning rate low-rank B matrices, gains
 	// and magnitudes have (LoRA+, Hayou et al. 2024, as PEFT's
 	// create_loraplus_optimizer does it); 0 means the same rate for all.

@@ -31,6 +31,9 @@ type Run struct {
 	Data    Data
 	Valid   *Data
 	Options Options
+	// DecayAll makes Options.WeightDecay that of all Params, gains and biases
+	// too, as torch's AdamW does with parameters that are given to it as they are.
+	DecayAll bool
 	// Checkpoint is a directory to keep checkpoints in, "" for none. Identity
 	// names what the run computes: a checkpoint of another identity is refused.
 	Checkpoint string

@@ -401,26 +401,45 @@ func TestScheduleRisesThenFalls(t *testing.T) {
 	}
 }
 
-// Decay scales every matrix by 1 − rate·decay before the update, and leaves gains alone.
-func TestDecayIsOfMatricesAlone(t *testing.T) {
-	after := func(decay float64) (*model.Model, [][]float32) {
-		m := tinyFull(t)
-		do(t, train.Run{Student: m, Data: train.Data{Source: batches(t, sequences(6), datasets.BatchOptions{Rows: 6, Length: 12}), Objective: train.CrossEntropy{}},
-			Options: train.Options{Steps: 1, LearningRate: 0.01, WeightDecay: decay}})
-		return m, values(m)
+// Decay scales what decays by 1 − rate·decay before the update: matrices and
+// DoRA's magnitudes, and with DecayAll gains and biases too.
+func TestWhatDecays(t *testing.T) {
+	fresh := map[string]func() *model.Model{
+		"all weights": func() *model.Model { return tinyFull(t) },
+		"updates": func() *model.Model {
+			m, err := model.New(cpu.New(2), tinyFull(t).Config, random.Stream(1, "weights"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := model.LoRA{R: 2, DoRA: true, Init: "false", Targets: []string{"embed_tokens", "q_proj"}, Bias: "all", ModulesToSave: []string{"model.norm"}}
+			if err := m.AddLoRA(o, random.Stream(2, "updates")); err != nil {
+				t.Fatal(err)
+			}
+			return m
+		},
 	}
-	before := values(tinyFull(t))
-	m, plain := after(0)
-	_, decayed := after(20)
-	for i, p := range m.Params() {
-		shrink := float32(0)
-		if len(p.Value.Shape()) == 2 {
-			shrink = 0.01 * 20
-		}
-		for j := range plain[i] {
-			want := plain[i][j] - shrink*before[i][j]
-			if !(math.Abs(float64(decayed[i][j]-want)) <= 1e-5) {
-				t.Fatalf("%s value %d is %v, want %v", p.Name, j, decayed[i][j], want)
+	for name, fresh := range fresh {
+		for _, all := range []bool{false, true} {
+			after := func(decay float64) (*model.Model, [][]float32) {
+				m := fresh()
+				do(t, train.Run{Student: m, Data: train.Data{Source: batches(t, sequences(6), datasets.BatchOptions{Rows: 6, Length: 12}), Objective: train.CrossEntropy{}},
+					Options: train.Options{Steps: 1, LearningRate: 0.01, WeightDecay: decay}, DecayAll: all})
+				return m, values(m)
+			}
+			before := values(fresh())
+			m, plain := after(0)
+			_, decayed := after(20)
+			for i, p := range m.Params() {
+				shrink := float32(0)
+				if all || len(p.Value.Shape()) == 2 || strings.Contains(p.Name, "magnitude") {
+					shrink = 0.01 * 20
+				}
+				for j := range plain[i] {
+					want := plain[i][j] - shrink*before[i][j]
+					if !(math.Abs(float64(decayed[i][j]-want)) <= 1e-5) {
+						t.Fatalf("%s, all %v: %s value %d is %v, want %v", name, all, p.Name, j, decayed[i][j], want)
+					}
+				}
 			}
 		}
 	}

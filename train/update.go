@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/retort-ml/retort/internal/autodiff"
 	"github.com/retort-ml/retort/internal/compute"
@@ -37,7 +38,7 @@ func (s *state) update(scale float64) (norm, rate float64, err error) {
 	rate = s.o.rate(s.step+1, s.steps)
 	for i, p := range s.params {
 		decay := s.o.WeightDecay
-		if len(p.Value.Shape()) < 2 {
+		if !s.DecayAll && !decays(p) {
 			decay = 0
 		}
 		dev.AdamW(compute.Of(p.Value), compute.Of(p.Grad), compute.Of(s.moments[i].m), compute.Of(s.moments[i].v),
@@ -45,4 +46,11 @@ func (s *state) update(scale float64) (norm, rate float64, err error) {
 				Step: s.step + 1, GradScale: float32(scale)})
 	}
 	return norm, rate, nil
+}
+
+// decays tells whether weights decay, as transformers' Trainer and PEFT's
+// create_loraplus_optimizer have it: all but biases and the gains of norms,
+// which are the vectors here besides DoRA's magnitudes.
+func decays(p *autodiff.Param) bool {
+	return len(p.Value.Shape()) > 1 || strings.HasSuffix(p.Name, ".lora_magnitude_vector.weight")
 }

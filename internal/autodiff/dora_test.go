@@ -155,3 +155,53 @@ func TestDoRANormsOfBlocks(t *testing.T) {
 		}
 	}
 }
+
+// Of an embedding the lengths are of its columns, also of those that the
+// update all but cancels.
+func TestDoRANormsOfAnEmbedding(t *testing.T) {
+	f := newFixture(t)
+	const V, D, r = 13, 5, 2
+	table := f.array(V, D)
+	u := &autodiff.LoRA{A: f.param(f.array(r, V), true), B: f.param(f.array(D, r), true), Magnitude: f.param(f.array(D), true), Scale: 0.5, Embedding: true}
+	w, a, b := f.values(table), f.values(u.A.Value), f.values(u.B.Value)
+	update := func(v, j int) float64 {
+		sum := 0.0
+		for k := range r {
+			sum += float64(u.Scale) * float64(a[k*V+v]) * float64(b[j*r+k])
+		}
+		return sum
+	}
+	for v := range V {
+		w[v*D+3] = float32(-update(v, 3) * (1 - 1e-4))
+	}
+	column := func(j int) []float64 {
+		var out []float64
+		for v := range V {
+			out = append(out, float64(w[v*D+j])+update(v, j))
+		}
+		return out
+	}
+	for j, got := range u.Norms(f.dev, compute.SharedF32(table)) {
+		want := length(column(j))
+		if !(math.Abs(float64(got)-want) <= 1e-5*want) {
+			t.Errorf("length of column %d is %v, want %v", j, got, want)
+		}
+	}
+	merged := f.array(V, D)
+	scaled := f.values(merged)
+	for v := range V {
+		for j := range D {
+			scaled[v*D+j] = float32(float64(w[v*D+j]) + update(v, j))
+		}
+	}
+	u.ScaleRows(f.dev, compute.Of(merged))
+	for j, m := range f.values(u.Magnitude.Value) {
+		sum := 0.0
+		for v := range V {
+			sum += float64(scaled[v*D+j]) * float64(scaled[v*D+j])
+		}
+		if want := math.Abs(float64(m)); !(math.Abs(math.Sqrt(sum)-want) <= 1e-5*want) {
+			t.Errorf("merged column %d is %v long, want %v", j, math.Sqrt(sum), want)
+		}
+	}
+}

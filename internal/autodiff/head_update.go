@@ -32,6 +32,7 @@ func (op *headOp) reserveUpdate(rows int) error {
 		return err
 	}
 	op.g.reserve("head low rank", rows, l.rank())
+	op.g.reserveBiases(l)
 	op.g.reserveUpdates(l, rows)
 	if l.dora() {
 		op.g.reserve("unscaled logits", rows, l.Out())

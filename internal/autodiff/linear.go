@@ -113,11 +113,18 @@ type columns struct{ from, to int }
 
 func (c columns) of(m compute.Mat) compute.Mat { return m.ColRange(c.from, c.to) }
 
-// addBias adds the parts' biases to y.
-func (l *Linear) addBias(dev compute.Device, y compute.Mat) {
+// addBias adds the parts' biases to y, and those of their updates. temp gives
+// scratch memory of a shape.
+func (l *Linear) addBias(dev compute.Device, y compute.Mat, temp func(rows, cols int) compute.Mat) {
 	l.each(func(_ int, p *Part, out, _ columns) {
 		if p.Bias != nil {
 			dev.AddRow(out.of(y), compute.Of(p.Bias))
+		}
+		if u := p.LoRA; u != nil && u.Bias != nil {
+			scaled := temp(1, p.Weight.Out)
+			dev.Copy(scaled, compute.Of(u.Bias.Value))
+			dev.Scale(scaled, u.Scale)
+			dev.AddRow(out.of(y), scaled)
 		}
 	})
 }
@@ -192,7 +199,7 @@ func (l *Linear) Forward(dev compute.Device, s *Sums, y, x compute.Mat, generate
 		l.multiplyVectors(dev, y, x, low)
 	}
 	l.scaleRows(dev, y)
-	l.addBias(dev, y)
+	l.addBias(dev, y, temp)
 }
 
 // scaleRows multiplies what parts with a DoRA update computed by its row scales.

@@ -24,7 +24,12 @@ func (r *applied) forward() {
 		r.l.multiply(dev, s, r.z, r.x, r.low)
 		r.l.each(r.scaleRows)
 	}
-	r.l.addBias(dev, r.y)
+	r.l.addBias(dev, r.y, r.biasRow)
+}
+
+// biasRow is scratch memory for an update's bias or its gradient.
+func (r *applied) biasRow(rows, cols int) compute.Mat {
+	return r.g.temp("bias of low rank", rows, cols)
 }
 
 // reduce sets low to x·Aᵀ of the parts with an update, x being dropped for
@@ -88,6 +93,13 @@ func (r *applied) backward(dx, dy compute.Mat) {
 		}
 		if p.BiasParam != nil {
 			dev.SumRows(compute.Of(p.BiasParam.Grad), out.of(dy))
+		}
+		if u := p.LoRA; u != nil && u.Bias != nil {
+			sum, grad := r.biasRow(1, p.Weight.Out), compute.Of(u.Bias.Grad)
+			dev.Clear(sum)
+			dev.SumRows(sum, out.of(dy))
+			dev.Scale(sum, u.Scale)
+			dev.Add(grad, grad, sum)
 		}
 	})
 	dz := r.backwardScales(dy)

@@ -35,6 +35,7 @@ func (g *Graph) Linear(x Value, l *Linear) Value {
 		op.low = x.result.like(rank)
 		op.low.kept = true
 		op.out = append(op.out, op.low)
+		g.reserveBiases(l)
 		g.reserveUpdates(l, g.rows)
 	}
 	if l.dora() {
@@ -70,6 +71,15 @@ func (l *Linear) dropout() bool {
 		}
 	}
 	return false
+}
+
+// reserveBiases asks for the memory that biases of l's updates need.
+func (g *Graph) reserveBiases(l *Linear) {
+	for _, p := range l.Parts {
+		if p.LoRA != nil && p.LoRA.Bias != nil {
+			g.reserve("bias of low rank", 1, p.Weight.Out)
+		}
+	}
 }
 
 // reserveUpdates asks for the memory that the gradients of l's updates need

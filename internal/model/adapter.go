@@ -58,7 +58,10 @@ func (m *Model) storedTables() []string {
 }
 
 // baseLayerName is PEFT's name of the matrix of a table that has an update.
-func baseLayerName(table string) string { return paramPrefix + table + ".base_layer.weight" }
+func baseLayerName(table string) string { return paramPrefix + table + baseLayer + ".weight" }
+
+// baseLayer follows the name of a module that PEFT wraps for an update.
+const baseLayer = ".base_layer"
 
 // LoadAdapter gives m the low-rank updates of a PEFT adapter directory, and
 // what that has of whole modules. What the adapter asks for and this package
@@ -156,6 +159,12 @@ func (m *Model) readUpdates(f *safetensors.File) error {
 	known := map[string]bool{}
 	for _, p := range m.params {
 		name, shape := storedName(p.Name), p.Value.Shape()
+		if isOwnBias(p.Name) {
+			stored := false
+			if name, stored = m.LoRA.storedBias(f, name); !stored {
+				continue
+			}
+		}
 		known[name] = true
 		if info, ok := f.Info(name); ok && !equalShape(info.Shape, shape) {
 			return fmt.Errorf("tensor %s has shape %v, want %v", name, info.Shape, []int(shape))
@@ -169,6 +178,7 @@ func (m *Model) readUpdates(f *safetensors.File) error {
 			w.Row(values[i*w.In:(i+1)*w.In], i)
 		}
 	}
+	m.LoRA.knownBiases(known, m.params)
 	if err := m.readTables(f, known); err != nil {
 		return err
 	}
@@ -188,7 +198,7 @@ func (m *Model) readTables(f *safetensors.File, known map[string]bool) error {
 	for _, table := range []string{embed, head} {
 		for _, name := range []string{baseLayerName(table), paramPrefix + table + ".weight"} {
 			info, ok := f.Info(name)
-			if !ok || known[name] || strings.Contains(name, ".base_layer.") && m.tableOf(table).LoRA == nil {
+			if !ok || known[name] || strings.Contains(name, baseLayer+".") && m.tableOf(table).LoRA == nil {
 				continue
 			}
 			t := m.tableOf(table)

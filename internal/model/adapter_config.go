@@ -106,12 +106,15 @@ func (p patterns[T]) MarshalJSON() ([]byte, error) { return json.Marshal(p.value
 // newAdapterConfig is the file for updates made as o says.
 func newAdapterConfig(o *LoRA, base string) adapterConfig {
 	c := adapterConfig{
-		AlphaPattern: sorted(o.AlphaPattern), RankPattern: sorted(o.RankPattern), BaseModel: base, Bias: "none",
+		AlphaPattern: sorted(o.AlphaPattern), RankPattern: sorted(o.RankPattern), BaseModel: base, Bias: o.Bias,
 		Exclude: nameList{o.Exclude, o.ExcludePattern}, InferenceMode: true, InitWeights: true,
 		Layers: o.Layers, LayersPattern: nameList{names: o.LayersPattern}, Alpha: o.Alpha, Dropout: pyFloat(o.Dropout),
 		MegatronCore: "megatron.core", ModulesToSave: o.ModulesToSave, PeftType: "LORA", QaloraGroup: 16, R: o.R,
 		Targets: nameList{slices.Sorted(slices.Values(o.Targets)), o.TargetPattern}, TaskType: "CAUSAL_LM",
-		UseDora: o.DoRA, UseRslora: o.RSLoRA,
+		UseDora: o.DoRA, UseRslora: o.RSLoRA, LoRABias: o.LoRABias,
+	}
+	if c.Bias == "" {
+		c.Bias = biasNone
 	}
 	switch o.Init {
 	case "", "true":
@@ -125,7 +128,7 @@ func newAdapterConfig(o *LoRA, base string) adapterConfig {
 
 // options is what the file says, for a model.
 func (c *adapterConfig) options() LoRA {
-	o := LoRA{R: c.R, Alpha: c.Alpha, Dropout: float64(c.Dropout), RSLoRA: c.UseRslora, DoRA: c.UseDora,
+	o := LoRA{R: c.R, Alpha: c.Alpha, Dropout: float64(c.Dropout), LoRABias: c.LoRABias, Bias: c.Bias, RSLoRA: c.UseRslora, DoRA: c.UseDora,
 		Targets: c.Targets.names, TargetPattern: c.Targets.text, Exclude: c.Exclude.names, ExcludePattern: c.Exclude.text,
 		Layers: c.Layers, LayersPattern: c.LayersPattern.names, ModulesToSave: c.ModulesToSave,
 		RankPattern: c.RankPattern.values(), AlphaPattern: c.AlphaPattern.values()}
@@ -190,7 +193,7 @@ var ignoredFields = []string{"auto_mapping", "base_model_name_or_path", "corda_c
 // null, false or empty.
 var refusedFields = []string{
 	"alora_invocation_tokens", "arrow_config", "kasa_config", "layer_replication",
-	"lora_bias", "monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora",
+	"monteclora_config", "target_parameters", "trainable_token_indices", "use_bdlora",
 	"use_qalora", "velora_config",
 }
 
@@ -207,12 +210,14 @@ func (c *adapterConfig) refuse(fields map[string]json.RawMessage) error {
 		}
 	}
 	no(c.PeftType != "LORA", "peft_type %q: supported is LORA", c.PeftType)
-	no(c.Bias != "none" && c.Bias != "", "bias %q is not supported", c.Bias)
+	no(!slices.Contains([]string{"", biasNone, biasOfUpdates, biasAll}, c.Bias), "bias %q: want %s, %s or %s", c.Bias, biasNone, biasOfUpdates, biasAll)
+	no(c.LoRABias && c.UseDora, "lora_bias: PEFT has none with use_dora")
 	no(c.FanInFanOut, "fan_in_fan_out is not supported: the layers of these models store (out, in)")
 	for _, name := range refusedFields {
 		no(!absent(fields[name]), "%s is not supported", name)
 	}
 	if init, ok := c.InitWeights.(string); ok {
+		no(c.LoRABias, "lora_bias: PEFT has none with init_lora_weights %q", init)
 		for _, kind := range changedBase {
 			no(strings.HasPrefix(init, kind), "init_lora_weights %q needs the base that its initialization changed: "+
 				"convert the adapter to plain LoRA first (save_pretrained with path_initial_model_for_weight_conversion)", init)

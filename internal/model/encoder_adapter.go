@@ -28,7 +28,7 @@ func (c *Classifier) SaveAdapter(dir, base string) error {
 	}
 	tensors := make([]safetensors.Tensor, len(c.params))
 	for i, p := range c.params {
-		tensors[i] = floatTensor(c.dev, p.Name, p.Value)
+		tensors[i] = floatTensor(c.dev, storedName(p.Name), p.Value)
 	}
 	if err := safetensors.WriteFile(filepath.Join(dir, adapterWeightsFile), tensors, map[string]string{"format": "pt"}); err != nil {
 		return fmt.Errorf("save adapter: %w", err)
@@ -92,7 +92,7 @@ func (c *Classifier) loadAdapter(dir string) (err error) {
 	if c.LoRA != nil {
 		return errLoRATwice
 	}
-	undo := c.detach(o.ModulesToSave)
+	undo := c.detach(append(c.tensorsOf(o.ModulesToSave), c.biasesOf(&o, targets)...))
 	if err := c.addUpdates(o, targets, sizes); err != nil {
 		undo()
 		return err
@@ -105,10 +105,9 @@ func (c *Classifier) loadAdapter(dir string) (err error) {
 	return nil
 }
 
-// detach gives the modules that an adapter saves whole new arrays, and returns
-// what puts back those that c had.
-func (c *Classifier) detach(saved []string) (undo func()) {
-	list := c.tensorsOf(saved)
+// detach gives what an adapter trains of c's own weights new arrays, and
+// returns what puts back those that c had.
+func (c *Classifier) detach(list []modelTensor) (undo func()) {
 	weights, values := make([]*compute.Weight, len(list)), make([]*tensor.Dense, len(list))
 	for i, t := range list {
 		if t.weight != nil {
@@ -116,7 +115,8 @@ func (c *Classifier) detach(saved []string) (undo func()) {
 			*t.weight = compute.SharedF32(c.dev.New(weights[i].Out, weights[i].In))
 		} else {
 			values[i] = *t.values
-			*t.values = c.dev.New(values[i].Shape()...)
+			*t.values = c.dev.New(values[i].Shape()...) // an adapter may lack a bias: it is then as it was
+			copy(c.dev.Host(compute.Of(*t.values)), c.dev.Host(compute.Of(values[i])))
 		}
 	}
 	return func() {
@@ -134,8 +134,15 @@ func (c *Classifier) detach(saved []string) (undo func()) {
 func (c *Classifier) readAdapter(f *safetensors.File) error {
 	known := map[string]bool{}
 	for _, p := range c.params {
-		known[p.Name] = true
-		w, err := readWeight(f, p.Name, p.Value.Shape()...)
+		name := storedName(p.Name)
+		if isOwnBias(p.Name) {
+			stored := false
+			if name, stored = c.LoRA.storedBias(f, name); !stored {
+				continue
+			}
+		}
+		known[name] = true
+		w, err := readWeight(f, name, p.Value.Shape()...)
 		if err != nil {
 			return err
 		}
@@ -144,6 +151,7 @@ func (c *Classifier) readAdapter(f *safetensors.File) error {
 			w.Row(values[i*w.In:(i+1)*w.In], i)
 		}
 	}
+	c.LoRA.knownBiases(known, c.params)
 	for _, name := range f.Names() {
 		if !known[name] {
 			return fmt.Errorf("tensor %s belongs to no target of the adapter", name)
@@ -158,9 +166,6 @@ func readClassifierAdapter(path string) (*adapterConfig, error) {
 	c, err := readAdapterConfig(path)
 	if err != nil {
 		return nil, err
-	}
-	if c.UseDora {
-		return nil, fmt.Errorf("%s: use_dora is not supported for encoders", adapterConfigFile)
 	}
 	if slices.Contains(c.ModulesToSave, "") {
 		return nil, fmt.Errorf("%s: modules_to_save has an empty name", adapterConfigFile)

@@ -130,10 +130,10 @@ func TestClassifierAdapterRefusals(t *testing.T) {
 		change func([]safetensors.Tensor) []safetensors.Tensor
 		want   []string
 	}{
-		"dora":           {map[string]any{"use_dora": true}, nil, []string{"use_dora"}},
-		"bias":           {map[string]any{"bias": "all"}, nil, []string{"bias"}},
+		"dora":           {map[string]any{"use_dora": true}, nil, []string{"q_lin.lora_magnitude_vector is missing"}},
+		"bias":           {map[string]any{"bias": "all"}, nil, []string{"distilbert.embeddings.LayerNorm.bias is missing"}},
 		"layers":         {map[string]any{"layers_to_transform": []int{0}}, nil, []string{"layer.1.attention", "belongs to no target"}},
-		"lora bias":      {map[string]any{"lora_bias": true}, nil, []string{"lora_bias"}},
+		"lora bias":      {map[string]any{"lora_bias": true}, nil, []string{"q_lin.lora_B.bias is missing"}},
 		"no such target": {map[string]any{"target_modules": []string{"q_proj"}}, nil, []string{"q_proj", "distilbert"}},
 		"saved target":   {map[string]any{"target_modules": []string{"q_lin", "pre_classifier"}}, nil, []string{"pre_classifier", "whole"}},
 		"nothing saved":  {map[string]any{"modules_to_save": []string{}}, nil, []string{"classifier", "belongs to no target"}},

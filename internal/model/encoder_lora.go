@@ -1,7 +1,6 @@
 package model
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -33,9 +32,6 @@ func (c *Classifier) addLoRA(o LoRA, rng *rand.Rand) error {
 	o = o.WithDefaults()
 	if err := o.Validate(); err != nil {
 		return err
-	}
-	if o.DoRA {
-		return errors.New("dora: it is not supported for encoders")
 	}
 	for _, name := range o.ModulesToSave {
 		if name == "" || len(c.tensorsOf([]string{name})) == 0 {
@@ -159,14 +155,37 @@ func (c *Classifier) addUpdates(o LoRA, targets []target, sizes map[string]updat
 			Scale:   o.scale(size),
 			Dropout: float32(o.Dropout),
 		}
+		o.addVectors(c.dev, u, mod.name, mod.part.Weight.Out)
 		mod.part.LoRA = u
-		c.params = append(c.params, u.A, u.B)
-		c.trainable += size.r * (mod.part.Weight.In + mod.part.Weight.Out)
+		c.params = append(c.params, u.Params()...)
+		c.trainable += u.Values()
 	}
 	for _, t := range c.tensorsOf(o.ModulesToSave) {
-		c.train(t, paramPrefix+t.name)
+		c.train(t, wrappedName(t.name, o.ModulesToSave))
+	}
+	for _, t := range c.biasesOf(&o, targets) {
+		path := strings.TrimSuffix(t.name, ".bias")
+		c.train(t, biasName(path, isOneOf(path, targets)))
 	}
 	return nil
+}
+
+// biasesOf are the biases of c's own that o trains, except those of modules
+// that are trained whole.
+func (c *Classifier) biasesOf(o *LoRA, targets []target) []modelTensor {
+	var list []modelTensor
+	for _, t := range c.tensors {
+		path, is := strings.CutSuffix(t.name, ".bias")
+		if is && o.trainsBias(isOneOf(path, targets)) && !savedWhole(path, o.ModulesToSave) {
+			list = append(list, t)
+		}
+	}
+	return list
+}
+
+// isOneOf tells whether a path is that of one of the targets.
+func isOneOf(path string, targets []target) bool {
+	return slices.ContainsFunc(targets, func(t target) bool { return t.name == path })
 }
 
 // tensorsOf are the weights of the modules that such names save whole.
@@ -180,31 +199,20 @@ func (c *Classifier) tensorsOf(saved []string) []modelTensor {
 	return list
 }
 
-// PEFTName is the name that the parameter of an adapter has in a live PEFT
-// model, without the adapter's own name: that of its file, except for modules
-// saved whole.
-func (c *Classifier) PEFTName(p *autodiff.Param) string {
-	path, ok := strings.CutPrefix(p.Name, paramPrefix)
-	if !ok || c.LoRA == nil || !slices.ContainsFunc(c.tensorsOf(c.LoRA.ModulesToSave), func(t modelTensor) bool { return t.name == path }) {
-		return p.Name
-	}
-	// The wrapper is around the outermost module whose name fits.
-	for end := 0; end < len(path); {
-		next := strings.IndexByte(path[end:], '.')
-		if next < 0 {
-			break
+// wrappedName is the name of a tensor that is trained whole in a live PEFT
+// model: the wrapper is around the outermost module whose name fits.
+func wrappedName(name string, saved []string) string {
+	for i, c := range name {
+		if c == '.' && slices.ContainsFunc(saved, func(end string) bool { return strings.HasSuffix(name[:i], end) }) {
+			return paramPrefix + name[:i] + savedName + name[i:]
 		}
-		if end += next; slices.ContainsFunc(c.LoRA.ModulesToSave, func(name string) bool { return strings.HasSuffix(path[:end], name) }) {
-			return paramPrefix + path[:end] + ".modules_to_save" + path[end:]
-		}
-		end++
 	}
-	return p.Name
+	return paramPrefix + name
 }
 
 // Merge adds every low-rank update to its matrix, in float32, and removes the
-// update: W + scale·B·A. Modules that were trained whole stay as they are now.
-// Without updates it does nothing.
+// update: W + scale·B·A, for DoRA with every row scaled to its magnitude.
+// Modules that were trained whole stay as they are now. Without updates it does nothing.
 func (c *Classifier) Merge() {
 	if c.LoRA == nil {
 		return
@@ -221,6 +229,12 @@ func (c *Classifier) Merge() {
 		merged := floatsOf(c.dev, mod.part.Weight)
 		// W[o,i] += scale·Σ_r B[o,r]·A[r,i]: the gradient product of B with A as the weight.
 		c.dev.MatMulGrad(compute.Of(merged), compute.Of(u.B.Value), compute.SharedF32(u.A.Value), u.Scale, true)
+		if u.Magnitude != nil {
+			u.ScaleRows(c.dev, compute.Of(merged))
+		}
+		if u.Bias != nil {
+			mod.part.Bias = sumOfBiases(c.dev, u, mod.part.Bias)
+		}
 		mod.part.Weight = compute.SharedF32(merged)
 	}
 	c.removeUpdates()

@@ -22,7 +22,7 @@ func (c *Classifier) Bytes() int {
 	}
 	for _, mod := range c.linears {
 		if u := mod.part.LoRA; u != nil {
-			n += 4 * (u.A.Value.Shape().TotalSize() + u.B.Value.Shape().TotalSize())
+			n += u.Bytes()
 		}
 	}
 	return n

@@ -54,6 +54,10 @@ func (m *Model) checkGGUFUpdates() error {
 		return fmt.Errorf("model type %q: supported in GGUF are %s", c.ModelType, strings.Join(ggufModelTypes(), ", "))
 	case m.LoRA.DoRA:
 		return fmt.Errorf("use_dora: a GGUF adapter has no magnitudes: merge instead")
+	case m.LoRA.LoRABias:
+		return fmt.Errorf("lora_bias: a GGUF adapter has no biases")
+	case trainsOwnBiases(m.params):
+		return fmt.Errorf("bias %s: a GGUF adapter has no biases: merge instead", m.LoRA.Bias)
 	case m.savesModules():
 		return fmt.Errorf("modules_to_save %v: a GGUF adapter has no whole modules: merge instead", m.LoRA.ModulesToSave)
 	case m.Head != m.Embed && c.TieWordEmbeddings:

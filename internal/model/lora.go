@@ -38,6 +38,13 @@ type LoRA struct {
 	// alphabetical order counts, which is the order in PEFT's files.
 	RankPattern  map[string]int     `yaml:"rank_pattern,omitempty"`
 	AlphaPattern map[string]float64 `yaml:"alpha_pattern,omitempty"`
+	// LoRABias gives every update a bias, which is scaled as the update is: y +=
+	// scale·(B·A·x + b). It is none of DoRA's nor of an embedding's, and only a
+	// layer that has a bias can be merged with it.
+	LoRABias bool `yaml:"lora_bias,omitempty"`
+	// Bias says which of the model's own biases are trained: none, lora_only
+	// those of layers with an update, or all. Empty means none.
+	Bias string `yaml:"bias,omitempty"`
 	// ModulesToSave are ends of paths of what is trained whole beside the
 	// updates: embed_tokens, lm_head, norms, linear layers.
 	ModulesToSave []string `yaml:"modules_to_save,omitempty"`
@@ -73,6 +80,10 @@ func (o LoRA) Validate() error {
 	bad(!(o.Dropout >= 0 && o.Dropout < 1), "dropout: %v: want 0 to below 1", o.Dropout)
 	bad(!slices.Contains([]string{"", "true", "gaussian", "false"}, o.Init),
 		"init_lora_weights: %q: want true, gaussian or false", o.Init)
+	bad(!slices.Contains([]string{"", biasNone, biasOfUpdates, biasAll}, o.Bias),
+		"bias: %q: want %s, %s or %s", o.Bias, biasNone, biasOfUpdates, biasAll)
+	bad(o.LoRABias && o.DoRA, "lora_bias: PEFT has none with use_dora")
+	bad(o.LoRABias && o.Init == "gaussian", "lora_bias: PEFT has none with init_lora_weights gaussian")
 	bad(len(o.Targets) > 0 && o.TargetPattern != "", "targets: there is target_pattern too: want one of them")
 	bad(len(o.Exclude) > 0 && o.ExcludePattern != "", "exclude_modules: there is exclude_pattern too: want one of them")
 	for _, e := range sorted(o.RankPattern) {
@@ -189,6 +200,9 @@ func initialize(dev compute.Device, u *autodiff.LoRA, w *compute.Weight, embeddi
 		uniform(u.A, w.In)
 		if kind == "false" {
 			uniform(u.B, r)
+			if u.Bias != nil {
+				uniform(u.Bias, r)
+			}
 		}
 	}
 	if u.Magnitude != nil {
@@ -214,8 +228,13 @@ func (m *Model) addUpdates(o LoRA, targets []target, sizes map[string]updateSize
 		return fmt.Errorf("%s is trained itself", p.Name)
 	}
 	for _, t := range targets {
-		if o.DoRA && t.embedding() {
-			return fmt.Errorf("use_dora of %s is not supported: exclude it, or train it whole as one of modules_to_save", t.name)
+		if o.LoRABias && t.embedding() {
+			return fmt.Errorf("lora_bias: the update of embedding %s can have none", t.name)
+		}
+		for _, s := range saved {
+			if s.name == t.name {
+				return fmt.Errorf("target %s is trained whole, as one of modules_to_save %v", t.name, o.ModulesToSave)
+			}
 		}
 	}
 	m.LoRA, m.sizes = &o, sizes
@@ -225,6 +244,7 @@ func (m *Model) addUpdates(o LoRA, targets []target, sizes map[string]updateSize
 	for _, s := range saved {
 		m.train(s)
 	}
+	m.trainBiases()
 	return nil
 }
 
@@ -235,24 +255,32 @@ func (m *Model) addUpdate(t target, size updateSize) {
 	if t.embedding() { // its columns are what a token's row is made of
 		in, out, suffix, prefix = w.Out, w.In, "", "lora_embedding_"
 	}
+	name := paramPrefix + t.name + "." + prefix
 	u := &autodiff.LoRA{
-		A:       autodiff.NewParam(m.dev, paramPrefix+t.name+"."+prefix+"A"+suffix, size.r, in),
-		B:       autodiff.NewParam(m.dev, paramPrefix+t.name+"."+prefix+"B"+suffix, out, size.r),
-		Scale:   m.LoRA.scale(size),
-		Dropout: float32(m.LoRA.Dropout),
+		A:         autodiff.NewParam(m.dev, name+"A"+suffix, size.r, in),
+		B:         autodiff.NewParam(m.dev, name+"B"+suffix, out, size.r),
+		Scale:     m.LoRA.scale(size),
+		Dropout:   float32(m.LoRA.Dropout),
+		Embedding: t.embedding(),
 	}
-	m.params = append(m.params, u.A, u.B)
-	m.trainable += size.r * (in + out)
-	if m.LoRA.DoRA {
-		u.Magnitude = autodiff.NewParam(m.dev, paramPrefix+t.name+magnitudeName+".weight", out)
-		m.params = append(m.params, u.Magnitude)
-		m.trainable += out
-	}
+	m.LoRA.addVectors(m.dev, u, t.name, out)
+	m.params = append(m.params, u.Params()...)
+	m.trainable += u.Values()
 	*m.slot(t) = u
 }
 
+// addVectors gives an update of the module at a path the vectors that o asks for.
+func (o *LoRA) addVectors(dev compute.Device, u *autodiff.LoRA, path string, out int) {
+	if o.LoRABias {
+		u.Bias = autodiff.NewParam(dev, paramPrefix+path+".lora_B.bias", out)
+	}
+	if o.DoRA {
+		u.Magnitude = autodiff.NewParam(dev, paramPrefix+path+magnitudeName+".weight", out)
+	}
+}
+
 // PEFT's names: of all of an adapter's parameters, of a DoRA update's
-// magnitudes, and, before the last part, of what is trained whole.
+// magnitudes, and, after the module that it wraps, of what is trained whole.
 const (
 	paramPrefix   = "base_model.model."
 	magnitudeName = ".lora_magnitude_vector"
@@ -264,8 +292,7 @@ func storedName(param string) string {
 	if name, ok := strings.CutSuffix(param, magnitudeName+".weight"); ok {
 		return name + magnitudeName
 	}
-	dot := strings.LastIndexByte(param, '.')
-	return strings.TrimSuffix(param[:max(dot, 0)], savedName) + param[max(dot, 0):]
+	return strings.Replace(param, savedName+".", ".", 1)
 }
 
 // removeUpdates forgets the low-rank updates, and what was trained beside them.

@@ -59,6 +59,7 @@ func TestPatternsKeepTheirOrder(t *testing.T) {
 func FuzzAdapterConfig(f *testing.F) {
 	f.Add([]byte(`{"peft_type": "LORA", "target_modules": ["q_proj"], "rank_pattern": {"v_proj": 2}}`))
 	f.Add([]byte(`{"peft_type": "LORA", "target_modules": "(?:a{,3})\\Z", "layers_to_transform": 1, "layers_pattern": "h"}`))
+	f.Add([]byte(`{"peft_type": "LORA", "target_modules": "all-linear", "lora_bias": true, "bias": "lora_only", "use_dora": false}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := parseAdapterConfig(data)
 		if err != nil {

@@ -253,7 +253,7 @@ func (c *run) training(ctx context.Context, m *model.Model, b *batch) error {
 		return fmt.Errorf("%s: tensor labels is missing, and there are losses to compare", c.o.Reference)
 	}
 	var got []float64
-	r := train.Run{Student: m, Data: train.Data{Source: fixed{b.packed()}, Objective: train.CrossEntropy{}},
+	r := train.Run{Student: m, DecayAll: true, Data: train.Data{Source: fixed{b.packed()}, Objective: train.CrossEntropy{}},
 		Options: train.Options{Steps: len(want), LearningRate: 1e-3, WeightDecay: 0.01, MinRate: 1},
 		Report:  func(p train.Progress) { got = append(got, p.Loss) }}
 	if _, err := r.Do(ctx); err != nil {

@@ -233,5 +233,5 @@ func (c *run) classifierGradients(m *model.Classifier, b *texts) error {
 		return err
 	}
 	return c.compareGradients(m.Device(), m.Params(), len(b.labels), names,
-		func(p *autodiff.Param) string { return encoderGradient + m.PEFTName(p) })
+		func(p *autodiff.Param) string { return encoderGradient + p.Name })
 }

@@ -12,7 +12,8 @@
 //	lora_logits, lora_loss_mean, lora_loss_sum  the same with the adapter
 //	lora_grad.<name>        gradient of lora_loss_mean in PEFT's parameter
 //	lora_adamw<N>_losses    (N) mean loss before each of N steps of AdamW on the adapter: learning rate
-//	                        1e-3, betas 0.9 and 0.999, epsilon 1e-8, decay 0.01, gradient norm clipped to 1
+//	                        1e-3, betas 0.9 and 0.999, epsilon 1e-8, decay 0.01 of all
+//	                        that is trained, gradient norm clipped to 1
 //	merged_logits           logits after the adapter was merged into the weights
 //
 // Any of them may be missing but input_ids.
@@ -168,7 +169,9 @@ func (c *run) merged(_ context.Context, m *model.Model, b *batch) error {
 		c.report.absent("merged_logits")
 		return nil
 	}
-	m.Merge()
+	if err := m.Merge(); err != nil {
+		return err
+	}
 	return c.logits(m, b, "merged_logits")
 }
 
