@@ -1,12 +1,15 @@
 package quantize_test
 
 import (
+	"errors"
+	"fmt"
 	"math"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/retort-ml/retort/internal/compute"
+	"github.com/retort-ml/retort/internal/compute/cpu"
 	"github.com/retort-ml/retort/internal/gguf"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/internal/random"
@@ -44,7 +47,7 @@ func TestAdapterIsTheMergedDifference(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			m := loraOf(t, c.base, c.o)
 			path := filepath.Join(t.TempDir(), "adapter.gguf")
-			if err := quantize.WriteAdapter(path, m); err != nil {
+			if err := quantize.WriteAdapter(path, m, compute.F32); err != nil {
 				t.Fatal(err)
 			}
 			a := openAdapter(t, path)
@@ -152,6 +155,60 @@ func (a *adapter) delta(name string, row, col int) float64 {
 	return sum * a.alpha / float64(r)
 }
 
+func TestAdapterOfF16(t *testing.T) {
+	m, dir := loraOf(t, "llama-gqa", model.LoRA{R: 3}), t.TempDir()
+	exact, half := filepath.Join(dir, "f32.gguf"), filepath.Join(dir, "f16.gguf")
+	if err := errors.Join(quantize.WriteAdapter(exact, m, compute.F32), quantize.WriteAdapter(half, m, compute.F16)); err != nil {
+		t.Fatal(err)
+	}
+	a, f := openAdapter(t, exact), openAdapter(t, half).f
+	for _, info := range f.Tensors() {
+		data, err := f.Bytes(info.Name)
+		if err != nil || info.Type != gguf.F16 {
+			t.Fatalf("%s has type %s, %v", info.Name, info.Type, err)
+		}
+		want, _ := a.matrix(info.Name)
+		got := make([]float32, len(data)/2)
+		compute.Dequantize(compute.F16, got, data)
+		for i, v := range want {
+			if !(math.Abs(float64(got[i]-v)) <= 1e-3*math.Abs(float64(v))+1e-7) {
+				t.Fatalf("%s value %d is %v, want %v", info.Name, i, got[i], v)
+			}
+		}
+	}
+	if arch, _, err := gguf.Get[string](f.Metadata(), "general.architecture"); arch != "llama" || err != nil {
+		t.Errorf("architecture %q, %v", arch, err)
+	}
+	if err := quantize.WriteAdapter(filepath.Join(dir, "x"), m, compute.BF16); err == nil || !strings.Contains(err.Error(), "type BF16") {
+		t.Errorf("error %v of BF16", err)
+	}
+}
+
+// The architecture is llama.cpp's, which is not that of the configuration for
+// every family.
+func TestAdapterOfOtherFamilies(t *testing.T) {
+	for modelType, c := range map[string]struct{ arch, fields string }{
+		"mistral": {"llama", ""}, "gemma3_text": {"gemma3", `, "query_pre_attn_scalar": 4`}} {
+		config, err := model.ParseConfig(fmt.Appendf(nil, `{"model_type": %q, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1,
+			"num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 4, "vocab_size": 9, "max_position_embeddings": 16, "rms_norm_eps": 1e-6,
+			"sliding_window": 16%s}`, modelType, c.fields))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := model.New(cpu.New(1), config, random.Stream(1, "family"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(t.TempDir(), "a.gguf")
+		if err := errors.Join(m.AddLoRA(model.LoRA{R: 2}, random.Stream(1, "updates")), quantize.WriteAdapter(path, m, compute.F32)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, _ := gguf.Get[string](openAdapter(t, path).f.Metadata(), "general.architecture"); got != c.arch {
+			t.Errorf("%s: architecture %q, want %q", modelType, got, c.arch)
+		}
+	}
+}
+
 func TestAdapterRefuses(t *testing.T) {
 	for _, c := range []struct {
 		base string
@@ -162,12 +219,12 @@ func TestAdapterRefuses(t *testing.T) {
 		{"llama-gqa", model.LoRA{R: 2, ModulesToSave: []string{"lm_head"}}, "modules_to_save [lm_head]"},
 		{"llama-tied-mha", model.LoRA{R: 2, Targets: []string{"lm_head"}}, "tied embedding or head"},
 	} {
-		err := quantize.WriteAdapter(filepath.Join(t.TempDir(), "x.gguf"), loraOf(t, c.base, c.o))
+		err := quantize.WriteAdapter(filepath.Join(t.TempDir(), "x.gguf"), loraOf(t, c.base, c.o), compute.F32)
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: error %v, want one with %q", c.o, err, c.want)
 		}
 	}
-	err := quantize.WriteAdapter(filepath.Join(t.TempDir(), "x.gguf"), loadGolden(t, "llama-gqa"))
+	err := quantize.WriteAdapter(filepath.Join(t.TempDir(), "x.gguf"), loadGolden(t, "llama-gqa"), compute.F32)
 	if err == nil || !strings.Contains(err.Error(), "no low-rank updates") {
 		t.Errorf("error %v of a model without updates", err)
 	}

@@ -223,6 +223,26 @@ func TestEndsWithoutAKeyAreNoted(t *testing.T) {
 	}
 }
 
+// llama.cpp knows the tokenizer of Phi-3 by its name alone.
+func TestNameSaysPhi3(t *testing.T) {
+	v := vocab(t, 307)
+	v.Phi3 = true
+	for name, want := range map[string]string{"bot": "bot (Phi-3)", "my-phi-3": "my-phi-3"} {
+		path, _ := write(t, loadGolden(t, "llama-gqa"), v, quantize.Options{Name: name})
+		f, err := gguf.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if got, _, err := gguf.Get[string](f.Metadata(), "general.name"); got != want || err != nil {
+			t.Errorf("general.name %q (%v), want %q", got, err, want)
+		}
+		if again, err := model.Vocab(path); err != nil || !again.Phi3 {
+			t.Errorf("read back: Phi3 %t, %v", again.Phi3, err)
+		}
+	}
+}
+
 func TestSummarySaysWhatWasLost(t *testing.T) {
 	m := loadGolden(t, "llama-gqa")
 	last := math.Inf(1)
@@ -321,6 +341,7 @@ func TestWriteGGUFRefuses(t *testing.T) {
 		options quantize.Options
 		want    string
 	}{
+		{"name", "llama-gqa", nil, same, quantize.Options{Name: "My-Phi3-Bot"}, `name: "My-Phi3-Bot"`},
 		{"NaN", "llama-gqa", fill(float32(math.NaN())), same, quantize.Options{}, `tensor "blk.1.ffn_down.weight": row 5: value 3 is NaN`},
 		{"past F16", "llama-gqa", fill(1e6), same, quantize.Options{}, "row 5: value 3 is 1e+06: too large for F16"},
 		{"NaN in a vector", "qwen2-bias", func(m *model.Model) {

@@ -17,7 +17,7 @@ type Options struct {
 	// (the embedding too, if it is tied) is Q8_0 in a Q4_0 file, as its errors
 	// go into every answer unchanged; llama-quantize keeps it in Q6_K.
 	Pure      bool      `yaml:"pure"`
-	Name      string    `yaml:"name"`       // general.name; empty means retort
+	Name      string    `yaml:"name"`       // general.name; empty means retort; WriteGGUF says more
 	License   string    `yaml:"license"`    // general.license, an SPDX expression; empty means none
 	BaseModel BaseModel `yaml:"base_model"` // what the model was tuned from; empty means nothing
 

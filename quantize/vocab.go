@@ -61,6 +61,17 @@ func vocabMetadata(c *model.Config, v tokenizer.GGUFVocab) (*vocabulary, error) 
 	return &out, nil
 }
 
+// vocabName is the general.name with which llama.cpp tokenizes as v does.
+func vocabName(name string, v tokenizer.GGUFVocab) (string, error) {
+	switch named := tokenizer.NamedPhi3(name); {
+	case v.Phi3 && !named:
+		return name + " (Phi-3)", nil
+	case named && !v.Phi3:
+		return "", fmt.Errorf("name: %q: llama.cpp drops spaces after the special tokens of a model named so, and this one's tokenizer does not", name)
+	}
+	return name, nil
+}
+
 // checkVocab refuses a vocabulary that readers would not take for this model.
 func checkVocab(c *model.Config, v tokenizer.GGUFVocab) error {
 	n := len(v.Tokens)

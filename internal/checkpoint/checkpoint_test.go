@@ -181,6 +181,13 @@ func TestConvertRefuses(t *testing.T) {
 		"type":          {checkpoint.ConvertOptions{From: dir, To: "hf", Out: "x", Dtype: "q4_0"}, `dtype: "q4_0"`},
 		"nothing":       {checkpoint.ConvertOptions{From: "none", To: "hf", Out: "x"}, "none"},
 		"no place":      {checkpoint.ConvertOptions{From: dir, To: "hf", Out: filepath.Join(dir, "no", "x")}, "no such file"},
+		"whose adapter": {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x"}, "name the model that it belongs to"},
+		"no adapter":    {checkpoint.ConvertOptions{From: dir, To: "gguf", Out: "x", Base: dir}, "it has no adapter_config.json"},
+		"both":          {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x", Base: dir, Adapter: goldenAdapter}, "want one of them"},
+		"adapter to hf": {checkpoint.ConvertOptions{From: goldenAdapter, To: "hf", Out: "x", Base: dir}, "an adapter is hf already"},
+		"adapter bf16":  {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x", Base: dir, Dtype: "bf16"}, "f32 or f16"},
+		"no base":       {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x", Base: "none"}, "base: stat none"},
+		"merge none":    {checkpoint.ConvertOptions{From: dir, To: "hf", Out: "x", Adapter: "none"}, "read adapter none"},
 		"no tokenizer":  {checkpoint.ConvertOptions{From: "../model/testdata/golden/llama-gqa", To: "gguf", Out: filepath.Join(dir, "x.gguf")}, "tokenizer.json"},
 	} {
 		if _, err := checkpoint.Convert(c.o); err == nil || !strings.Contains(err.Error(), c.error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,15 +13,18 @@ import (
 	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/model"
+	"github.com/retort-ml/retort/internal/tokenizer"
 	"github.com/retort-ml/retort/quantize"
 )
 
 // ConvertOptions say what Convert makes.
 type ConvertOptions struct {
-	From  string // a Hugging Face directory or a GGUF file
-	To    string // hf or gguf
-	Out   string // what to write; it must not exist
-	Dtype string // f32, f16 or bf16 of all matrices; "" keeps them, and makes f32 of quantized ones
+	From    string // a Hugging Face directory or a GGUF file, or with Base a PEFT adapter directory
+	To      string // hf or gguf
+	Out     string // what to write; it must not exist
+	Dtype   string // f32, f16 or bf16 of all matrices; "" keeps them, and makes f32 of quantized ones
+	Adapter string // a PEFT adapter directory, merged into the model first; "" is none
+	Base    string // the model whose adapter From is; "" is none
 }
 
 // dtypes are the formats that Convert writes.
@@ -34,6 +38,9 @@ func (o ConvertOptions) Validate() error {
 	}
 	if _, ok := dtypes[o.Dtype]; !ok && o.Dtype != "" {
 		errs = append(errs, fmt.Errorf("dtype: %q: want f32, f16 or bf16", o.Dtype))
+	}
+	if o.Base != "" {
+		errs = append(errs, o.validateAdapter())
 	}
 	return errors.Join(errs...)
 }
@@ -50,12 +57,25 @@ func Convert(o ConvertOptions) (notes []string, err error) {
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
+	if o.Base != "" {
+		return nil, convertAdapter(o)
+	}
+	if err := refuseAdapter(o.From); err != nil {
+		return nil, fmt.Errorf("convert %s: %w", o.From, err)
+	}
 	m, err := Open(o.From)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
-	if err := retype(m, o.Dtype); err != nil {
+	formats := plainFormats(m, o.Dtype)
+	if o.Adapter != "" {
+		if err := m.LoadAdapter(o.Adapter); err != nil {
+			return nil, fmt.Errorf("convert: %w", err)
+		}
+		m.Merge()
+	}
+	if err := retype(m, formats); err != nil {
 		return nil, fmt.Errorf("convert %s: %w", o.From, err)
 	}
 	write := writeDirectory
@@ -68,38 +88,48 @@ func Convert(o ConvertOptions) (notes []string, err error) {
 	return notes, nil
 }
 
-// retype stores the matrices as dtype says, or dequantizes them.
-func retype(m *model.Model, dtype string) error {
-	tied := m.Head == m.Embed
-	change := func(name string, w **compute.Weight) error {
-		f, ok := dtypes[dtype]
-		if !ok {
-			if f = (*w).Format; f.BlockValues() > 1 {
-				f = compute.F32
+// plainFormats are the formats that the matrices of m are to be written in, by
+// name: what dtype says, or their own, which those in blocks have not. A head
+// that is tied to the embedding has its.
+func plainFormats(m *model.Model, dtype string) func(name string) compute.Format {
+	if f, ok := dtypes[dtype]; ok {
+		return func(string) compute.Format { return f }
+	}
+	formats := map[string]compute.Format{}
+	for name, w := range matrices(m) {
+		if formats[name] = (*w).Format; (*w).Format.BlockValues() > 1 {
+			formats[name] = compute.F32
+		}
+	}
+	return func(name string) compute.Format { return formats[name] }
+}
+
+// matrices are all of m by the names that errors give them.
+func matrices(m *model.Model) iter.Seq2[string, **compute.Weight] {
+	return func(yield func(string, **compute.Weight) bool) {
+		if !yield("model.embed_tokens.weight", &m.Embed.Weight) || !yield("lm_head.weight", &m.Head.Weight) {
+			return
+		}
+		for name, part := range m.Linears() {
+			if !yield(name, &part.Weight) {
+				return
 			}
 		}
+	}
+}
+
+// retype stores the matrices in the formats of their names.
+func retype(m *model.Model, formats func(name string) compute.Format) error {
+	for name, w := range matrices(m) {
+		f := formats(name)
 		if (*w).Format == f {
-			return nil
+			continue // a tied head is done already
 		}
 		made, err := plain(*w, f)
 		if err != nil {
 			return fmt.Errorf("tensor %s: %w", name, err)
 		}
 		*w = made
-		return nil
-	}
-	if err := change("model.embed_tokens.weight", &m.Embed.Weight); err != nil {
-		return err
-	}
-	if !tied {
-		if err := change("lm_head.weight", &m.Head.Weight); err != nil {
-			return err
-		}
-	}
-	for name, part := range m.Linears() {
-		if err := change(name, &part.Weight); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -134,8 +164,14 @@ func writeGGUF(m *model.Model, o ConvertOptions) ([]string, error) {
 			format = compute.F32
 		}
 	}
-	s, err := quantize.WriteGGUF(o.Out, m, vocab, quantize.Options{Type: format.String(), Name: filepath.Base(o.From)})
-	return s.Notes, err
+	options := quantize.Options{Type: format.String(), Name: filepath.Base(o.From)}
+	var notes []string
+	if tokenizer.NamedPhi3(options.Name) && !vocab.Phi3 {
+		notes = append(notes, fmt.Sprintf("the file's general.name is retort: llama.cpp would tokenize otherwise for %s", options.Name))
+		options.Name = ""
+	}
+	s, err := quantize.WriteGGUF(o.Out, m, vocab, options)
+	return append(notes, s.Notes...), err
 }
 
 // writeDirectory writes a directory beside Out and renames it.

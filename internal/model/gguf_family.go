@@ -15,7 +15,7 @@ import (
 type ggufFamily struct {
 	modelType, arch string
 	activation      string // that it computes
-	pattern         int    // every so-manyth layer has no window; 0 is all alike
+	pattern         int    // every so-manyth layer has no window, unless a key says else; 0 is all alike
 	large           int    // layers of the model whose scores are scaled by D/H
 	mayHaveBiases   bool   // of q, k, v, o and the MLP
 }
@@ -34,7 +34,7 @@ var ggufFamilies = []ggufFamily{
 	{modelType: "gemma3_text", arch: "gemma3", activation: "gelu_pytorch_tanh", pattern: 6, large: 62},
 }
 
-// localThetaGGUF is the rope of Gemma 3's layers with a window, which no key says.
+// localThetaGGUF is the rope of Gemma 3's layers with a window where no key says it.
 const localThetaGGUF = 10000
 
 func ggufFamilyOf(match func(f *ggufFamily) bool) *ggufFamily {
@@ -64,18 +64,6 @@ func (c *Config) gguf() *ggufFamily {
 // GGUFTensors accepts.
 func (c *Config) GGUFArchitecture() string { return c.gguf().arch }
 
-// layerTypes are the kinds of n layers, of a family with a pattern.
-func (f *ggufFamily) layerTypes(n int) []string {
-	types := make([]string, n)
-	for i := range types {
-		types[i] = slidingAttention
-		if (i+1)%f.pattern == 0 {
-			types[i] = fullAttention
-		}
-	}
-	return types
-}
-
 // queryScalar is what llama.cpp divides scores by the root of.
 func (f *ggufFamily) queryScalar(c *Config) float64 {
 	if f.large == 0 || c.NumHiddenLayers != f.large {
@@ -97,26 +85,25 @@ func (f *ggufFamily) check(c *Config) error {
 		return fmt.Errorf("tie_word_embeddings false: llama.cpp ties the head of every %s model", c.ModelType)
 	case c.QueryPreAttnScalar != 0 && c.QueryPreAttnScalar != f.queryScalar(c):
 		return fmt.Errorf("query_pre_attn_scalar %v: llama.cpp has %v", c.QueryPreAttnScalar, f.queryScalar(c))
-	case c.LocalRopeTheta != 0 && c.LocalRopeTheta != localThetaGGUF:
-		return fmt.Errorf("rope_local_base_freq %v: llama.cpp has %d", c.LocalRopeTheta, localThetaGGUF)
+	case c.ModelType != "gemma2" && c.AttnLogitSoftcap != 0:
+		return fmt.Errorf("attn_logit_softcapping %v: llama.cpp has none in a %s model", c.AttnLogitSoftcap, c.ModelType)
 	case c.ModelType == "gemma2" && (c.AttnLogitSoftcap == 0 || c.FinalLogitSoftcap == 0):
 		return fmt.Errorf("llama.cpp caps scores and logits of every gemma2 model")
-	case c.ModelType == "gemma3_text" && c.FinalLogitSoftcap != 0:
-		return fmt.Errorf("final_logit_softcapping %v: llama.cpp has none in a gemma3 model", c.FinalLogitSoftcap)
 	}
 	return f.checkPositions(c)
 }
 
 // checkPositions refuses windows and ropes that llama.cpp has not, or in another way.
 func (f *ggufFamily) checkPositions(c *Config) error {
-	types := f.pattern > 0 && (c.SlidingWindow == 0 || !slices.Equal(c.layerTypes(), f.layerTypes(c.NumHiddenLayers)))
 	switch windowed := c.SlidingWindow > 0 && c.SlidingWindow < c.MaxPositionEmbeddings; {
-	case types:
-		return fmt.Errorf("layer_types: llama.cpp has a window in all layers of a %s model but every %d", c.ModelType, f.pattern)
-	case windowed && f.pattern == 0 && c.ModelType != "phi3":
+	case f.pattern > 0 && c.SlidingWindow == 0:
+		return fmt.Errorf("no layer has a sliding window: llama.cpp has one in every %s model", c.ModelType)
+	case windowed && f.pattern == 0: // phi3's files have a key for it, which llama.cpp reads and ignores
 		return fmt.Errorf("sliding_window %d: llama.cpp has none in a %s model", c.SlidingWindow, c.ModelType)
 	}
 	switch kind := c.Rope.Type; {
+	case kind == "yarn" && f.hasYarn():
+		return c.checkYarnGGUF()
 	case kind == "", kind == "linear", kind == "llama3" && f.arch == "llama", kind == "longrope" && f.arch == "phi3":
 		return nil
 	default:
@@ -148,14 +135,19 @@ func (c *Config) GGUFMetadata() []gguf.KV {
 	if c.gguf().pattern > 0 || c.ModelType == "phi3" {
 		number("attention.sliding_window", c.SlidingWindow)
 	}
+	c.windowMetadata(add)
 	if c.ModelType == "gemma2" {
 		add("attn_logit_softcapping", float32(c.AttnLogitSoftcap))
-		add("final_logit_softcapping", float32(c.FinalLogitSoftcap))
+	}
+	if c.FinalLogitSoftcap != 0 {
+		add(finalSoftcap, float32(c.FinalLogitSoftcap))
 	}
 	switch c.Rope.Type {
 	case "linear":
 		add(ropeScaling+"type", "linear")
 		add(ropeScaling+"factor", float32(c.Rope.Factor))
+	case "yarn":
+		c.yarnMetadata(add)
 	case "longrope":
 		original, _ := c.longropeLengths()
 		usual, _ := c.rotation()
@@ -226,15 +218,18 @@ func (r *archReader) readFamily(f *gguf.File, family *ggufFamily, c *Config) {
 		c.SlidingWindow = r.window(family)
 	}
 	if family.pattern > 0 && c.NumHiddenLayers > 0 && c.NumHiddenLayers <= len(f.Tensors()) {
-		c.setLayerTypes(family.layerTypes(c.NumHiddenLayers))
+		c.setLayerTypes(r.layerTypes(family, c.NumHiddenLayers))
 		c.QueryPreAttnScalar = family.queryScalar(c)
 	}
 	switch c.ModelType {
 	case "gemma2":
 		c.AttnLogitSoftcap = r.number("attn_logit_softcapping", 50)
-		c.FinalLogitSoftcap = r.number("final_logit_softcapping", 30)
+		c.FinalLogitSoftcap = r.number(finalSoftcap, 30)
 	case "gemma3_text":
-		c.LocalRopeTheta = localThetaGGUF
+		c.LocalRopeTheta = r.number(localThetaKey, localThetaGGUF)
+		if r.has(finalSoftcap) {
+			c.FinalLogitSoftcap = r.number(finalSoftcap, 0)
+		}
 	}
 	r.readScaling(f, family, c)
 }
@@ -260,16 +255,19 @@ func (r *archReader) readScaling(f *gguf.File, family *ggufFamily, c *Config) {
 		r.errs = append(r.errs, err)
 		return
 	}
-	if kind == "linear" {
+	switch {
+	case kind == "linear":
 		r.known[ropeScaling+"type"] = true
 		c.Rope = RopeScaling{Type: "linear", Factor: r.number(ropeScaling+"factor", 0)}
+	case kind == "yarn" && family.hasYarn():
+		c.Rope = r.yarn(c.MaxPositionEmbeddings)
 	}
 	pairs := c.rotaryDim() / 2
 	if _, ok := f.Tensor(ropeFreqs); ok && family.arch == "llama" {
 		// Divisors alone do not say what made them: a longrope with one list for all lengths.
 		divisors := r.divisors(f, ropeFreqs, pairs)
-		if kind == "linear" {
-			r.bad(ropeScaling+"type", ": linear, beside %s, is not supported", ropeFreqs)
+		if c.Rope.Type != "" {
+			r.bad(ropeScaling+"type", ": %s, beside %s, is not supported", kind, ropeFreqs)
 		}
 		c.Rope = RopeScaling{Type: "longrope", Factor: 1, AttentionFactor: 1, ShortFactors: divisors, LongFactors: divisors}
 	}

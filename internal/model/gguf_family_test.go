@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/retort-ml/retort/internal/compute"
@@ -28,7 +29,17 @@ var ggufModels = map[string]struct {
 	"gemma2": {fields{"model_type": "gemma2", "head_dim": 6, "query_pre_attn_scalar": 6, "sliding_window": 3, "num_hidden_layers": 3}, func(*model.Config) {}},
 	"gemma3": {fields{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window": 3, "num_hidden_layers": 7,
 		"rope_scaling": fields{"rope_type": "linear", "factor": 8}}, func(*model.Config) {}},
-	"phi3": {fields{"model_type": "phi3", "partial_rotary_factor": 0.5, "sliding_window": 5}, func(*model.Config) {}},
+	"gemma3 by layers": {fields{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window": 3, "num_hidden_layers": 4,
+		"layer_types":          []string{"full_attention", "sliding_attention", "sliding_attention", "full_attention"},
+		"rope_local_base_freq": 100, "final_logit_softcapping": 0.5}, func(*model.Config) {}},
+	"gemma3 all windows": {fields{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window": 3, "num_hidden_layers": 6,
+		"layer_types": slices.Repeat([]string{"sliding_attention"}, 6)}, func(*model.Config) {}},
+	"phi3": {fields{"model_type": "phi3", "partial_rotary_factor": 0.5, "sliding_window": 32}, func(*model.Config) {}},
+	"yarn": {fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 4, "original_max_position_embeddings": 8}}, func(*model.Config) {}},
+	"yarn beyond": {fields{"model_type": "qwen3", "rope_scaling": fields{"rope_type": "yarn", "factor": 3, "beta_fast": 32}},
+		func(c *model.Config) { c.Rope.BetaFast = 0 }},
+	"yarn attention": {fields{"model_type": "qwen2", "rope_scaling": fields{"rope_type": "yarn", "factor": 4,
+		"original_max_position_embeddings": 8, "attention_factor": 2}}, func(c *model.Config) { c.Rope.AttentionFactor = 0 }},
 	"longrope": {fields{"model_type": "phi3", "original_max_position_embeddings": 6,
 		"rope_scaling": fields{"type": "longrope", "short_factor": []float64{1, 1.5}, "long_factor": []float64{2, 5}}},
 		func(c *model.Config) { c.Rope.AttentionFactor = 0 }},
@@ -69,7 +80,7 @@ func TestLoadGGUFOfEveryFamily(t *testing.T) {
 			got, want := again.Config, m.Config
 			want.BOS, want.EOS, want.PAD, want.InitializerRange = 1, []int32{2}, 0, 0.02
 			c.reads(&want)
-			if name == "llama 3" || name == "longrope" {
+			if name == "llama 3" || name == "longrope" || name == "yarn attention" {
 				got.Rope.AttentionFactor = 0
 				c.reads(&got)
 			}
@@ -101,10 +112,12 @@ func TestGGUFRefusesWhatItCannotSay(t *testing.T) {
 		{fields{"model_type": "gemma2", "head_dim": 4, "query_pre_attn_scalar": 4, "final_logit_softcapping": null}, "caps"},
 		{fields{"model_type": "gemma", "tie_word_embeddings": false}, "tie_word_embeddings"},
 		{fields{"model_type": "gemma", "hidden_act": "gelu"}, `hidden_act "gelu"`},
-		{fields{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "sliding_window_pattern": 2}, "layer_types"},
-		{fields{"model_type": "gemma3_text", "query_pre_attn_scalar": 4, "rope_local_base_freq": 100}, "rope_local_base_freq 100"},
+		{fields{"model_type": "gemma2", "head_dim": 4, "query_pre_attn_scalar": 4, "layer_types": []string{"full_attention", "full_attention"}}, "no layer has a sliding window"},
+		{fields{"model_type": "phi3", "sliding_window": 5}, "sliding_window 5"},
 		{fields{"model_type": "qwen3", "attention_bias": true}, "biases"},
-		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2}}, "yarn"},
+		{fields{"model_type": "gemma", "rope_scaling": fields{"rope_type": "yarn", "factor": 2}}, "yarn"},
+		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2, "beta_fast": 16}}, "beta_fast 16"},
+		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2, "beta_slow": 2}}, "beta_slow 2"},
 	} {
 		_, err := ggufModel(t, c.fields).GGUFTensors()
 		fails(t, err, c.want)
@@ -131,6 +144,34 @@ func TestLoadGGUFRefusesRopeTensors(t *testing.T) {
 	f.remove("rope_factors_short.weight")
 	_, err := model.LoadGGUF(cpu.New(1), f.write(t))
 	fails(t, err, "rope_factors_short.weight is missing")
+}
+
+func TestLoadGGUFKeysOfWindowsAndYarn(t *testing.T) {
+	read := func(name string, keys map[string]any) error {
+		f := newGGUF(t, ggufModel(t, ggufModels[name].fields))
+		for key, v := range keys {
+			f.set(key, v)
+		}
+		m, err := model.LoadGGUF(cpu.New(1), f.write(t))
+		if err == nil {
+			defer m.Close()
+		}
+		if err == nil && name == "gemma3" && m.Config.LayerTypes[1] != "full_attention" {
+			t.Errorf("layer types %v", m.Config.LayerTypes)
+		}
+		return err
+	}
+	if err := read("gemma3", map[string]any{"gemma3.attention.sliding_window_pattern": uint32(2)}); err != nil {
+		t.Error(err)
+	}
+	fails(t, read("gemma3", map[string]any{"gemma3.attention.sliding_window_pattern": []bool{true}}), "sliding_window_pattern: 1 values for 7 layers")
+	fails(t, read("gemma3", map[string]any{"gemma3.attention.sliding_window_pattern": "2"}), "sliding_window_pattern")
+	fails(t, read("gemma2", map[string]any{"gemma2.attention.sliding_window_pattern": uint32(0)}), "sliding_window_pattern: 0")
+	fails(t, read("gemma2", map[string]any{"gemma2.rope.freq_base_swa": float32(7)}), "freq_base_swa")
+	fails(t, read("yarn", map[string]any{"llama.rope.scaling.factor": float32(5)}), "original_context_length: 8: by the factor 5")
+	fails(t, read("yarn", map[string]any{"llama.rope.scaling.factor": nil}), "scaling.factor is missing")
+	fails(t, read("yarn", map[string]any{"llama.rope.scaling.yarn_log_multiplier": float32(1)}), "yarn_log_multiplier")
+	fails(t, read("gemma", map[string]any{"gemma.rope.scaling.type": "yarn"}), "scaling.type: yarn is not supported")
 }
 
 // Gains are stored as what is multiplied by, one more than Gemma's weights.

@@ -253,7 +253,7 @@ func TestLoadGGUFRefusesMetadata(t *testing.T) {
 		{"llama.attention.value_length", uint32(8), "metadata llama.attention.value_length: 8: only the width of a key, 16"},
 		{"llama.rope.dimension_count", uint32(8), "metadata llama.rope.dimension_count: 8: only the width of a key, 16"},
 		{"llama.rope.freq_base", float32(0), "metadata llama.rope.freq_base: 0"},
-		{"llama.rope.scaling.type", "yarn", "metadata llama.rope.scaling.type: yarn is not supported"},
+		{"llama.rope.scaling.type", "longrope", "metadata llama.rope.scaling.type: longrope is not supported"},
 		{"llama.rope.scaling.factor", float32(4), "metadata llama.rope.scaling.factor: 4 is not supported"},
 		{"llama.rope.scaling.type", uint32(1), "metadata llama.rope.scaling.type: is uint32"},
 		{"llama.expert_count", uint32(8), "metadata llama.expert_count: 8 is not supported"},

@@ -42,6 +42,7 @@ func readVocab(meta gguf.Metadata) (tokenizer.GGUFVocab, error) {
 		Scores:       value[[]float32](&r, vocabPrefix+"scores", nil),
 		Merges:       value[[]string](&r, vocabPrefix+"merges", nil),
 		ChatTemplate: value[string](&r, "tokenizer.chat_template", ""),
+		Phi3:         tokenizer.NamedPhi3(value[string](&r, "general.name", "")),
 	}
 	v.BOS, v.EOS, v.PAD, v.UNK = -1, -1, -1, -1
 	switch v.Model {

@@ -206,11 +206,7 @@ func (s *RopeScaling) llama3(f []float64) {
 // model's lengths replaces the factor where the file has the original one.
 func (c *Config) yarn(f []float64) (scaled []float64, attention float64) {
 	s := &c.Rope
-	factor, original := s.Factor, c.MaxPositionEmbeddings
-	if s.OriginalMax > 0 {
-		original = s.OriginalMax
-		factor = float64(c.MaxPositionEmbeddings) / float64(original)
-	}
+	factor, original := c.yarnLengths()
 	dim := float64(2 * len(f))
 	boundary := func(turns float64) float64 { // the pair that makes so many turns in the original length
 		return dim * math.Log(float64(original)/(turns*2*math.Pi)) / (2 * math.Log(c.RopeTheta))
@@ -225,6 +221,14 @@ func (c *Config) yarn(f []float64) (scaled []float64, attention float64) {
 		f[j] = v/factor*ramp + v*(1-ramp)
 	}
 	return f, s.yarnAttention(factor)
+}
+
+// yarnLengths is how much longer texts may be than in the original length, and that.
+func (c *Config) yarnLengths() (factor float64, original int) {
+	if c.Rope.OriginalMax > 0 {
+		return float64(c.MaxPositionEmbeddings) / float64(c.Rope.OriginalMax), c.Rope.OriginalMax
+	}
+	return c.Rope.Factor, c.MaxPositionEmbeddings
 }
 
 // yarnAttention is what cosines and sines are multiplied by.

@@ -117,7 +117,8 @@ func (v GGUFVocab) addedTokens() []addedToken {
 	var out []addedToken
 	for id, kind := range v.Types {
 		if kind == typeControl || kind == typeUnknown || kind == typeUserDefined {
-			out = append(out, addedToken{ID: int32(id), Content: v.Tokens[id], Special: kind != typeUserDefined})
+			out = append(out, addedToken{ID: int32(id), Content: v.Tokens[id], Special: kind != typeUserDefined,
+				RStrip: v.Phi3 && !slices.Contains(phi3Keeps, v.Tokens[id])})
 		}
 	}
 	return out

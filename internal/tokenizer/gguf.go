@@ -34,6 +34,7 @@ type GGUFVocab struct {
 	RemoveExtraSpaces bool   // of a t5 vocabulary: spaces at the ends, and all but one within
 	Charsmap          []byte // of a t5 vocabulary: SentencePiece's compiled normalization
 	ChatTemplate      string // "" for none
+	Phi3              bool   // of a file whose general.name NamedPhi3 accepts: see there
 }
 
 // Token types of GGUF.
@@ -100,6 +101,7 @@ func isNFC(n normalizer) bool {
 
 // ggufTokens fills in the tokens, their types, and what goes around a text.
 func (t *Tokenizer) ggufTokens(v *GGUFVocab) error {
+	v.Phi3 = t.stripsAsPhi3()
 	var ok bool
 	if v.AddBOS, v.AddEOS, ok = t.addsAround(); !ok {
 		return errors.New("post_processor: it adds more than BOS before a text and EOS after it")
@@ -117,7 +119,7 @@ func (t *Tokenizer) ggufTokens(v *GGUFVocab) error {
 			}
 		case !added:
 			v.Types[id] = typeNormal
-		case a.LStrip || a.RStrip || a.SingleWord:
+		case a.LStrip || a.RStrip && !v.Phi3 || a.SingleWord:
 			return fmt.Errorf("added token %q: lstrip, rstrip and single_word cannot be expressed", a.Content)
 		case a.Normalized && t.normalizer != nil && !isNFC(t.normalizer):
 			return fmt.Errorf("added token %q: looking for it in normalized text cannot be expressed", a.Content)
