@@ -16,10 +16,13 @@ type Attention struct {
 	SoftCap                 float32           // of the scaled scores, as compute.AttentionShape has it; 0 is none
 	Window                  int               // rows that a row sees at most, itself among them; 0 is its whole segment
 	Rotation                *compute.Rotation // of q and k by position; nil is none
-	// Long replaces Rotation in segments of more than LongFrom positions
-	// (longrope); nil if all have Rotation.
-	Long     *compute.Rotation
+	// Long replaces Rotation in segments of more than LongFrom positions, and may
+	// differ with their number (longrope, dynamic scaling); nil if all have Rotation.
+	Long     func(positions int) *compute.Rotation
 	LongFrom int
+	// KeepsKeys says that a sequence which becomes a long one while it is generated
+	// keeps the keys that it has so far (dynamic scaling).
+	KeepsKeys bool
 	// Bidirectional: rows see what follows them in their segment too, up to Inputs.To.
 	Bidirectional bool
 }
@@ -27,7 +30,7 @@ type Attention struct {
 // RotationOf is the rotation of a segment of that many positions.
 func (a *Attention) RotationOf(positions int) *compute.Rotation {
 	if a.Long != nil && positions > a.LongFrom {
-		return a.Long
+		return a.Long(positions)
 	}
 	return a.Rotation
 }

@@ -148,7 +148,8 @@ var otherOperations = []operation{
 	}},
 	{"attention of long segments", 24, func(f *fixture) func(*autodiff.Graph, autodiff.Value) autodiff.Value {
 		a := attention()
-		a.Long, a.LongFrom = compute.NewRotation([]float64{0.5, 0.1}), 2
+		long := compute.NewRotation([]float64{0.5, 0.1})
+		a.Long, a.LongFrom = func(int) *compute.Rotation { return long }, 2
 		l := f.linear(width, part{out: a.Cols()})
 		return func(g *autodiff.Graph, x autodiff.Value) autodiff.Value { return g.Attention(g.Linear(x, l), a) }
 	}},

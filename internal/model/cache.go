@@ -18,9 +18,10 @@ type Cache struct {
 	room   int   // tokens that it is expected to hold
 	cuts   []int // lengths, ascending, at which a part ends because others will share it
 
-	// Of models with longrope: whether keys are turned as those of long
-	// sequences, and the tokens so far, to compute them again.
-	long   bool
+	// Of models that turn long sequences in another way: the tokens of the
+	// sequence whose turn its rows have, at least length, and the tokens so far,
+	// to compute them again.
+	turned int
 	tokens []int32
 }
 
@@ -54,7 +55,7 @@ func (c *Cache) Fork(n int) *Cache { return c.forkAt(c.length, n) }
 
 // forkAt is Fork after the first length tokens.
 func (c *Cache) forkAt(length, n int) *Cache {
-	f := &Cache{memory: c.memory, length: length, room: length + n, parts: make([]part, 0, len(c.parts)+2), long: c.long}
+	f := &Cache{memory: c.memory, length: length, room: length + n, parts: make([]part, 0, len(c.parts)+2), turned: c.turned}
 	if c.tokens != nil {
 		f.tokens = c.tokens[:length:length]
 	}
@@ -153,9 +154,11 @@ type cacheMemory struct {
 	widths []int // G·E, by layer
 	before []int // values of a row's keys and values in the layers before, by layer
 	row    int   // values of a row's keys and values in all layers
-	// longFrom is the length beyond which all keys of a sequence are turned in
-	// another way (autodiff.Attention.Long); 0 is that there is none.
-	longFrom int
+	// longFrom is the length beyond which keys are turned in another way
+	// (autodiff.Attention.Long); 0 is that there is none. keepsKeys says that keys
+	// that are there when a sequence reaches it stay as they are.
+	longFrom  int
+	keepsKeys bool
 
 	free  []*segment
 	bytes int // of free

@@ -9,7 +9,8 @@ import (
 // ScoreChoices returns the log-likelihood in nats (prompts,choices) of each
 // choice, a list of token ids, as the continuation of each prompt. What prompts
 // begin with in common is computed once, and a choice that another begins with
-// is part of that one.
+// is part of that one. Where choices make a sequence a long one, whose tokens
+// are all turned in another way, each is scored with the whole prompt.
 func (d *Decoder) ScoreChoices(ctx context.Context, prompts, choices [][]int32) ([][]float64, error) {
 	longest := 0
 	for i, c := range choices {
@@ -23,16 +24,59 @@ func (d *Decoder) ScoreChoices(ctx context.Context, prompts, choices [][]int32) 
 			return nil, fmt.Errorf("prompt %d with the longest choice: %w", i, err)
 		}
 	}
-	s := newChoiceScorer(d, prompts, choices)
-	for !s.feed.empty() || len(s.waiting) > 0 {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		if err := s.step(); err != nil {
-			return nil, err
+	out := make([][]float64, len(prompts))
+	var alone, together []int
+	for i, p := range prompts {
+		out[i] = make([]float64, len(choices))
+		if d.memory.sameTurn(len(p), len(p)+max(longest-1, 0)) {
+			together = append(together, i)
+		} else {
+			alone = append(alone, i)
 		}
 	}
-	return s.out, nil
+	if err := d.scoreWhole(ctx, prompts, choices, alone, out); err != nil {
+		return nil, err
+	}
+	return out, d.scoreTogether(ctx, prompts, choices, together, out)
+}
+
+// scoreWhole scores each choice after each of the prompts i as a sequence of its own.
+func (d *Decoder) scoreWhole(ctx context.Context, prompts, choices [][]int32, of []int, out [][]float64) error {
+	var sequences [][]int32
+	var from []int
+	for _, i := range of {
+		for _, c := range choices {
+			sequences, from = append(sequences, slices.Concat(prompts[i], c)), append(from, len(prompts[i]))
+		}
+	}
+	scored, err := d.Score(ctx, sequences, from, 0)
+	if err != nil {
+		return fmt.Errorf("prompts with choices: %w", err)
+	}
+	for k, s := range scored {
+		for _, v := range s.LogProbs {
+			out[of[k/len(choices)]][k%len(choices)] += float64(v)
+		}
+	}
+	return nil
+}
+
+// scoreTogether scores the choices after the prompts i, which choices share.
+func (d *Decoder) scoreTogether(ctx context.Context, prompts, choices [][]int32, of []int, out [][]float64) error {
+	taken, rows := make([][]int32, len(of)), make([][]float64, len(of))
+	for k, i := range of {
+		taken[k], rows[k] = prompts[i], out[i]
+	}
+	s := newChoiceScorer(d, taken, choices, rows)
+	for !s.feed.empty() || len(s.waiting) > 0 {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := s.step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // choiceScorer is a call of ScoreChoices. A prompt's last row scores the first
@@ -72,13 +116,10 @@ type score struct {
 	choices    []int
 }
 
-func newChoiceScorer(d *Decoder, prompts, choices [][]int32) *choiceScorer {
-	s := &choiceScorer{d: d, choices: choices, branches: branchesOf(choices), out: make([][]float64, len(prompts))}
+func newChoiceScorer(d *Decoder, prompts, choices [][]int32, out [][]float64) *choiceScorer {
+	s := &choiceScorer{d: d, choices: choices, branches: branchesOf(choices), out: out}
 	for i := range choices {
 		s.all = append(s.all, i)
-	}
-	for i := range s.out {
-		s.out[i] = make([]float64, len(choices))
 	}
 	s.feed = d.newFeed(prompts, func(i int) int { return len(prompts[i]) - 1 }, 0)
 	return s
@@ -137,9 +178,7 @@ func (s *choiceScorer) addBranches(rows int) {
 	shared := s.d.memory.take(rows)
 	at := 0
 	for _, r := range s.runs {
-		if !r.cache.outgrows(len(r.branch.tokens)) {
-			r.cache.continueIn(shared, at)
-		}
+		r.cache.continueIn(shared, at)
 		row := s.d.eager.add(Run{Cache: r.cache, Tokens: r.branch.tokens})
 		for j := range r.branch.tokens {
 			s.want(row+j, score{r.prompt, j + 1, r.branch.with(j+1, s.choices)})

@@ -249,7 +249,8 @@ func (c *Config) checkLayers(bad func(format string, args ...any)) {
 
 var activations = map[string]compute.Activation{
 	"silu": compute.SiLU, "swish": compute.SiLU, "gelu_pytorch_tanh": compute.GELUTanh, "gelu_new": compute.GELUTanh,
-	"gelu": compute.GELU, "relu": compute.ReLU,
+	"gelu_fast": compute.GELUTanh, "gelu_accurate": compute.GELUTanh, "gelu_python_tanh": compute.GELUTanh,
+	"gelu": compute.GELU, "gelu_python": compute.GELU, "relu": compute.ReLU,
 }
 
 // architectures are transformers' names of the classes.

@@ -71,6 +71,8 @@ func (f *fields) readLongrope(c *Config, otherwise int) {
 		c.Rope.OriginalMax = original
 	case c.Rope.OriginalMax == 0:
 		c.Rope.OriginalMax = otherwise
+	case c.Rope.Factor > 0 && !f.has("rope_parameters"):
+		c.Rope.OriginalMax = 0 // transformers 4 does not look for it in rope_scaling
 	}
 	if c.Rope.OriginalMax == 0 && c.Rope.Factor == 0 {
 		f.bad("rope_scaling: longrope without original_max_position_embeddings or factor")
@@ -102,6 +104,9 @@ func (c *Config) checkRope(bad func(format string, args ...any)) {
 	}
 	if c.Rope.Type == "yarn" && c.RopeTheta == 1 {
 		bad("rope_theta is 1: yarn needs another")
+	}
+	if c.Rope.Type == "dynamic" && dim == 2 {
+		bad("rope_scaling: dynamic with one rotary pair, the base then grows without bound")
 	}
 	if c.Rope.Type == "longrope" {
 		for _, list := range [][]float64{c.Rope.ShortFactors, c.Rope.LongFactors} {

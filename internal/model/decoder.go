@@ -28,7 +28,7 @@ func NewDecoder(m *Model) *Decoder {
 	d := &Decoder{m: m, eager: newEager(m.dev), memory: newCacheMemory(m.dev, m.cacheWidths())}
 	for _, l := range m.Layers {
 		if l.attention.Long != nil {
-			d.memory.longFrom = l.attention.LongFrom
+			d.memory.longFrom, d.memory.keepsKeys = l.attention.LongFrom, l.attention.KeepsKeys
 		}
 	}
 	return d
@@ -97,16 +97,15 @@ func (d *Decoder) run() compute.Mat { return hidden(&d.eager, d.m, 0) }
 // checkTokens refuses tokens that cannot follow length others: none, too many,
 // or one that is outside the vocabulary.
 func (d *Decoder) checkTokens(tokens []int32, length int) error {
-	c := &d.m.Config
 	if len(tokens) == 0 {
 		return errors.New("no tokens")
 	}
-	if n := length + len(tokens); n > c.MaxPositionEmbeddings {
-		return fmt.Errorf("%d tokens, the model has %d positions", n, c.MaxPositionEmbeddings)
+	if n := length + len(tokens); n > d.m.Positions() {
+		return fmt.Errorf("%d tokens, the model has %d positions", n, d.m.Positions())
 	}
 	for i, id := range tokens {
-		if id < 0 || int(id) >= c.VocabSize {
-			return fmt.Errorf("token %d: id %d is outside the vocabulary of %d", i, id, c.VocabSize)
+		if id < 0 || int(id) >= d.m.Config.VocabSize {
+			return fmt.Errorf("token %d: id %d is outside the vocabulary of %d", i, id, d.m.Config.VocabSize)
 		}
 	}
 	return nil

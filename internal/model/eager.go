@@ -173,10 +173,7 @@ func (e *eager) rotate(q, k compute.Mat, a *autodiff.Attention) {
 	}
 	row := 0
 	for _, r := range e.runs {
-		next, rotation := row+r.rows, a.Rotation
-		if r.cache.long {
-			rotation = a.Long
-		}
+		next, rotation := row+r.rows, a.RotationOf(r.cache.turned)
 		for _, x := range []compute.Mat{q, k} {
 			e.dev.Rotate(x.RowRange(row, next), a.HeadDim, e.positions[row:next], rotation, false)
 		}

@@ -18,16 +18,18 @@ import (
 // familyConfigs are small models of every family, with what their
 // configurations may say.
 var familyConfigs = map[string]fields{
-	"llama linear":       {"rope_scaling": fields{"rope_type": "linear", "factor": 4}, "hidden_act": "gelu", "mlp_bias": true, "attention_bias": true},
-	"llama dynamic":      {"rope_scaling": fields{"type": "dynamic", "factor": 2}},
-	"llama yarn":         {"rope_parameters": fields{"rope_type": "yarn", "rope_theta": 500, "factor": 4, "original_max_position_embeddings": 8}, "hidden_act": "gelu_new"},
-	"llama yarn, more":   {"rope_scaling": fields{"rope_type": "yarn", "factor": 4, "mscale": 0.8, "mscale_all_dim": 0.5, "beta_fast": 3, "beta_slow": 0.5}},
-	"llama 3":            {"rope_scaling": fields{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 12}, "head_dim": 6},
-	"mistral":            {"model_type": "mistral", "sliding_window": 3, "head_dim": 6},
-	"mistral, no window": {"model_type": "mistral", "sliding_window": null},
-	"qwen2":              {"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 2, "max_window_layers": 1},
-	"qwen3":              {"model_type": "qwen3", "head_dim": 6, "attention_bias": true, "use_sliding_window": true, "sliding_window": 4, "layer_types": []string{"sliding_attention", "full_attention"}},
-	"phi3":               {"model_type": "phi3", "partial_rotary_factor": 0.5, "sliding_window": 5},
+	"llama linear":              {"rope_scaling": fields{"rope_type": "linear", "factor": 4}, "hidden_act": "gelu", "mlp_bias": true, "attention_bias": true},
+	"llama dynamic":             {"rope_scaling": fields{"type": "dynamic", "factor": 2}},
+	"llama beyond":              {"rope_scaling": fields{"type": "dynamic", "factor": 2}, "max_position_embeddings": 7},
+	"llama yarn":                {"rope_parameters": fields{"rope_type": "yarn", "rope_theta": 500, "factor": 4, "original_max_position_embeddings": 8}, "hidden_act": "gelu_new"},
+	"llama yarn, more":          {"rope_scaling": fields{"rope_type": "yarn", "factor": 4, "mscale": 0.8, "mscale_all_dim": 0.5, "beta_fast": 3, "beta_slow": 0.5}},
+	"llama yarn, not truncated": {"rope_scaling": fields{"rope_type": "yarn", "type": "yarn", "factor": 4, "original_max_position_embeddings": 16, "beta_fast": 2, "truncate": false}, "rope_theta": 3, "head_dim": 8, "hidden_act": "gelu_fast"},
+	"llama 3":                   {"rope_scaling": fields{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, "original_max_position_embeddings": 12}, "head_dim": 6},
+	"mistral":                   {"model_type": "mistral", "sliding_window": 3, "head_dim": 6},
+	"mistral, no window":        {"model_type": "mistral", "sliding_window": null},
+	"qwen2":                     {"model_type": "qwen2", "use_sliding_window": true, "sliding_window": 2, "max_window_layers": 1},
+	"qwen3":                     {"model_type": "qwen3", "head_dim": 6, "attention_bias": true, "use_sliding_window": true, "sliding_window": 4, "layer_types": []string{"sliding_attention", "full_attention"}},
+	"phi3":                      {"model_type": "phi3", "partial_rotary_factor": 0.5, "sliding_window": 5},
 	"phi3 longrope": {"model_type": "phi3", "original_max_position_embeddings": 6,
 		"rope_scaling": fields{"type": "su", "short_factor": []float64{1, 1.5}, "long_factor": []float64{2, 5}}},
 	"gemma":  {"model_type": "gemma", "head_dim": 6},
@@ -66,6 +68,7 @@ func newFamily(t *testing.T, name string) *model.Model {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
+	m.Extend(32)
 	rng := random.Stream(12, "norms")
 	unfreeze(t, m)
 	for _, p := range m.Params() {
@@ -126,6 +129,9 @@ func TestFamiliesComputeTheReference(t *testing.T) {
 				t.Fatal(err)
 			}
 			n += step
+			if name == "llama beyond" { // keys that are there stay as they are
+				reference.turned = append(reference.turned, slices.Repeat([]int{n}, step)...)
+			}
 			whole := reference.logits(familyTokens[:n])
 			all := allLogits(m, d, h)
 			near(t, fmt.Sprintf("logits of token %d", n), all[len(all)-11:], whole[len(whole)-11:])
@@ -145,6 +151,7 @@ func TestFamiliesSaveAndLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer again.Close()
+		again.Extend(32)
 		if !reflect.DeepEqual(again.Config, m.Config) {
 			t.Errorf("configuration %+v, want %+v", again.Config, m.Config)
 		}
@@ -235,6 +242,44 @@ func TestShortSequencesBesideLongOnes(t *testing.T) {
 	checkScores(t, m, [][]int32{long[:40], short, append(slices.Clone(long[:38]), 9)}, []int{30, 30, 30})
 }
 
+// A choice that makes its sequence a long one is scored as a whole sequence is.
+func TestScoreChoicesOfSequencesThatBecomeLong(t *testing.T) {
+	for _, name := range []string{"phi3 longrope", "llama beyond"} { // long beyond 6 and 7 tokens
+		t.Run(name, func(t *testing.T) {
+			m := newFamily(t, name)
+			prompts := [][]int32{{1, 5, 3}, {1, 5, 3, 3, 8}, {4, 7, 1, 0, 4, 6, 2, 2}}
+			choices := [][]int32{{8}, {2, 7}, {2, 7, 1, 9, 4}, {10, 3, 3}}
+			got, err := model.NewDecoder(m).ScoreChoices(t.Context(), prompts, choices)
+			if err != nil {
+				t.Fatal(err)
+			}
+			reference := newReference(t, m)
+			for i, p := range prompts {
+				for j, c := range choices {
+					want := reference.logProb(p, c)
+					if !(math.Abs(got[i][j]-want) < 1e-4) {
+						t.Errorf("choice %d after prompt %d: %v, want %v", j, i, got[i][j], want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// logProb is that of all tokens of c after p.
+func (r *reference) logProb(p, c []int32) float64 {
+	s := slices.Concat(p, c)
+	logits, sum := r.logits(s[:len(s)-1]), 0.0
+	for j := len(p); j < len(s); j++ {
+		row, total := logits[(j-1)*11:j*11], 0.0
+		for _, v := range row {
+			total += math.Exp(float64(v))
+		}
+		sum += float64(row[s[j]]) - math.Log(total)
+	}
+	return sum
+}
+
 // checkScores compares the scores of sequences from each index on with the reference's.
 func checkScores(t *testing.T, m *model.Model, sequences [][]int32, from []int) {
 	t.Helper()
@@ -260,11 +305,14 @@ func checkScores(t *testing.T, m *model.Model, sequences [][]int32, from []int) 
 
 // Greedy tokens are those of the reference, beyond the length at which ropes change too.
 func TestFamiliesGenerate(t *testing.T) {
-	for _, name := range []string{"phi3 longrope", "gemma3", "openelm", "mistral"} {
+	for _, name := range []string{"phi3 longrope", "gemma3", "openelm", "mistral", "llama beyond"} {
 		t.Run(name, func(t *testing.T) {
 			m := newFamily(t, name)
 			reference, want := newReference(t, m), slices.Clone(familyTokens[:3])
 			for range 9 {
+				for i := len(reference.turned); name == "llama beyond" && i < len(want); i++ {
+					reference.turned = append(reference.turned, max(3, i+1))
+				}
 				logits := reference.logits(want)
 				row := logits[len(logits)-11:]
 				want = append(want, int32(slices.Index(row, slices.Max(row))))

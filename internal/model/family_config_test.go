@@ -20,6 +20,20 @@ func TestParseConfigDefaultsOfFamilies(t *testing.T) {
 		{"llama", nil, func(c *model.Config) bool {
 			return c.NumKeyValueHeads == 32 && c.HeadDim == 4 && c.MaxPositionEmbeddings == 2048 && c.RMSNormEps == 1e-6 && !c.TieWordEmbeddings
 		}},
+		{"llama", fields{"rope_scaling": fields{"rope_type": "default", "factor": 4}}, func(c *model.Config) bool { return c.Rope.Type == "" }},
+		{"llama", fields{"rope_scaling": fields{"rope_type": "linear", "factor": 2, "original_max_position_embeddings": 512}}, func(c *model.Config) bool {
+			return reflect.DeepEqual(c.Rope, model.RopeScaling{Type: "linear", Factor: 2})
+		}},
+		{"llama", fields{"rope_scaling": fields{"rope_type": "yarn", "type": "yarn", "factor": 2, "truncate": false}}, func(c *model.Config) bool {
+			return c.Rope.Type == "yarn" && c.Rope.Fractional
+		}},
+		{"llama", fields{"rope_scaling": fields{"rope_type": "longrope", "factor": 2, "original_max_position_embeddings": 512,
+			"short_factor": []int{1, 1}, "long_factor": []int{1, 2}}}, func(c *model.Config) bool { return c.Rope.OriginalMax == 0 && c.Rope.Factor == 2 }},
+		{"llama", fields{"rope_parameters": fields{"rope_type": "longrope", "factor": 2, "original_max_position_embeddings": 512,
+			"short_factor": []int{1, 1}, "long_factor": []int{1, 2}}}, func(c *model.Config) bool { return c.Rope.OriginalMax == 512 }},
+		{"phi3", fields{"rope_scaling": fields{"type": "yarn", "short_factor": []int{1, 1}, "long_factor": []int{1, 2}}}, func(c *model.Config) bool {
+			return c.Rope.Type == "longrope" && c.Rope.OriginalMax == 4096
+		}},
 		{"mistral", nil, func(c *model.Config) bool {
 			return c.SlidingWindow == 4096 && c.LayerTypes == nil && c.NumKeyValueHeads == 8 && c.MaxPositionEmbeddings == 131072
 		}},

@@ -15,6 +15,7 @@ import (
 type reference struct {
 	c       model.Config
 	tensors map[string][]float64
+	turned  []int // for how long a sequence each row is turned; nil is for that of all rows
 }
 
 // newReference is of m's weights as they are.
@@ -24,7 +25,7 @@ func newReference(t *testing.T, m *model.Model) *reference {
 	if err := m.Save(dir); err != nil {
 		t.Fatal(err)
 	}
-	r := &reference{m.Config, map[string][]float64{}}
+	r := &reference{c: m.Config, tensors: map[string][]float64{}}
 	for _, x := range tensorsOf(t, filepath.Join(dir, weightsFile)) {
 		w, err := compute.NewWeight(compute.F32, 1, len(x.Data)/4, x.Data)
 		if err != nil {
@@ -89,7 +90,7 @@ func (r *reference) act(x float64) float64 {
 	switch r.c.HiddenAct {
 	case "gelu":
 		return x * (1 + math.Erf(x/math.Sqrt2)) / 2
-	case "gelu_pytorch_tanh", "gelu_new":
+	case "gelu_pytorch_tanh", "gelu_new", "gelu_fast":
 		return x / 2 * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
 	}
 	return x / (1 + math.Exp(-x))
@@ -105,6 +106,9 @@ func (r *reference) angles(layer, length int) (f []float64, scale float64) {
 	theta, kind, scale := c.RopeTheta, s.Type, 1.0
 	if r.sliding(layer) && c.ModelType == "gemma3_text" {
 		theta, kind = c.LocalRopeTheta, ""
+	}
+	if kind == "dynamic" && length > c.MaxPositionEmbeddings {
+		theta *= math.Pow(s.Factor*float64(length)/positions-s.Factor+1, dim/(dim-2))
 	}
 	for j := range int(dim) / 2 {
 		v := 1 / math.Pow(theta, 2*float64(j)/dim)
@@ -133,11 +137,17 @@ func (r *reference) angles(layer, length int) (f []float64, scale float64) {
 			}
 			scale = 0.1*math.Log(factor) + 1
 			if s.BetaFast > 0 {
-				fast, slow = s.BetaFast, s.BetaSlow
+				fast = s.BetaFast
+			}
+			if s.BetaSlow > 0 {
+				slow = s.BetaSlow
 				scale = (0.1*s.Mscale*math.Log(factor) + 1) / (0.1*s.MscaleAll*math.Log(factor) + 1)
 			}
 			at := func(turns float64) float64 { return dim * math.Log(original/(turns*2*math.Pi)) / (2 * math.Log(theta)) }
 			low, high := max(math.Floor(at(fast)), 0), min(math.Ceil(at(slow)), dim-1)
+			if s.Fractional {
+				low, high = max(at(fast), 0), min(at(slow), dim-1)
+			}
 			if low == high {
 				high += 0.001
 			}
@@ -169,7 +179,6 @@ func (r *reference) attention(layer int, p string, x [][]float64) [][]float64 {
 	if c.LayerHeads != nil {
 		h, g = c.LayerHeads[layer], c.LayerKVHeads[layer]
 	}
-	f, scale := r.angles(layer, len(x))
 	var qkv, out [][]float64
 	for i := range x {
 		row := r.linear(x[i], p, "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.qkv_proj", "attn.qkv_proj")
@@ -181,6 +190,11 @@ func (r *reference) attention(layer int, p string, x [][]float64) [][]float64 {
 			if w := r.find(p, "self_attn."+name, "attn."+name); w != nil {
 				copy(head, r.norm(head, w))
 			}
+			length := len(x)
+			if r.turned != nil {
+				length = r.turned[i]
+			}
+			f, scale := r.angles(layer, length)
 			r.rotate(head, i, f, scale)
 		}
 		qkv = append(qkv, row)

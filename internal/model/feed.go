@@ -82,13 +82,13 @@ func (f *feed) begin() {
 	f.next++
 	in := &intake{index: f.order[k]}
 	room := len(f.sequences[in.index]) + f.room
-	long := f.d.memory.isLong(len(f.sequences[in.index]))
-	if n := f.shared[k]; n > 0 && f.last.cache.long == long {
+	whole := len(f.sequences[in.index])
+	if n := f.shared[k]; n > 0 && f.d.memory.sameTurn(f.last.cache.turned, whole) {
 		in.cache = f.last.cache.forkAt(n, room-n)
 	} else {
 		in.cache = f.d.NewCache(room)
-		in.cache.long = long
 	}
+	in.cache.turned = whole // its pieces are turned alike
 	in.cache.cuts = f.cuts[k]
 	if f.last != nil && f.last.ended {
 		f.last.cache.release()

@@ -228,7 +228,7 @@ func (g *generator) ends(a *generation) bool {
 		a.answer.Stopped = true
 		return true
 	}
-	return len(a.answer.Tokens) >= g.o.MaxTokens || a.cache.Len() >= g.d.m.Config.MaxPositionEmbeddings
+	return len(a.answer.Tokens) >= g.o.MaxTokens || a.cache.Len() >= g.d.m.Positions()
 }
 
 // checkGenerate refuses what would end the generation later, before any answer.

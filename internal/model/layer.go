@@ -16,7 +16,8 @@ type assembler struct {
 	f   *family
 	err error
 
-	rotation, long, local *compute.Rotation // local is of layers with a window
+	rotation, local *compute.Rotation // local is of layers with a window
+	long            longRotation
 }
 
 func newAssembler(w weights, c *Config) *assembler {
@@ -85,8 +86,7 @@ func (a *assembler) attentionOf(i int) *autodiff.Attention {
 	if t.Window > 0 && a.local != nil {
 		t.Rotation = a.local
 	} else if a.long != nil {
-		t.Long = a.long
-		t.LongFrom, _ = c.longropeLengths()
+		t.Long, t.LongFrom, t.KeepsKeys = a.long, c.longFrom(), c.Rope.Type == "dynamic"
 	}
 	return t
 }

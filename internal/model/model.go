@@ -25,6 +25,7 @@ type Model struct {
 
 	dev        compute.Device
 	activation compute.Activation
+	positions  int // of Extend
 	params     []*autodiff.Param
 	trainable  int                   // values of params
 	sizes      map[string]updateSize // of the low-rank updates, by module
@@ -49,6 +50,14 @@ type Layer struct {
 // Params are the arrays that training changes, in a fixed order: all weights
 // after Unfreeze, the low-rank matrices after AddLoRA, none of a frozen model.
 func (m *Model) Params() []*autodiff.Param { return m.params }
+
+// Positions are the most tokens that a sequence can have.
+func (m *Model) Positions() int { return max(m.Config.MaxPositionEmbeddings, m.positions) }
+
+// Extend lets sequences have up to n tokens where the configuration has fewer
+// positions. It is for comparing with software that computes those as well:
+// rotary angles go on, and what a model makes of them it was not trained for.
+func (m *Model) Extend(n int) { m.positions = n }
 
 // Device is where the weights are.
 func (m *Model) Device() compute.Device { return m.dev }

@@ -22,6 +22,7 @@ type RopeScaling struct {
 	AttentionFactor           float64 // multiplies cosines and sines (yarn, longrope)
 	Mscale, MscaleAll         float64 // of yarn
 	BetaFast, BetaSlow        float64 // of yarn
+	Fractional                bool    // of yarn: its boundaries are not rounded to whole pairs (truncate false)
 	ShortFactors, LongFactors []float64
 }
 
@@ -40,6 +41,7 @@ type ropeFile struct {
 	MscaleAll       *float64  `json:"mscale_all_dim,omitempty"`
 	BetaFast        *float64  `json:"beta_fast,omitempty"`
 	BetaSlow        *float64  `json:"beta_slow,omitempty"`
+	Truncate        *bool     `json:"truncate,omitempty"`
 	Short           []float64 `json:"short_factor,omitempty"`
 	Long            []float64 `json:"long_factor,omitempty"`
 	Finetuned       any       `json:"finetuned,omitempty"` // of early yarn files, without effect
@@ -58,23 +60,39 @@ func (p *ropeFile) kind() string { return cmp.Or(p.Type, p.OldType) }
 
 // scaling checks the fields of the file's kind, and refuses those of others.
 func (p *ropeFile) scaling() (RopeScaling, error) {
-	kind := p.kind()
-	if kind == "default" {
-		kind = ""
+	kind, err := p.one()
+	if err != nil || kind == "default" { // whose other fields are without effect
+		return RopeScaling{}, err
 	}
 	s := RopeScaling{Type: kind, Factor: or(p.Factor, 0), OriginalMax: or(p.OriginalMax, 0), LowFreq: or(p.LowFreq, 0),
 		HighFreq: or(p.HighFreq, 0), AttentionFactor: or(p.AttentionFactor, 0), Mscale: or(p.Mscale, 0), MscaleAll: or(p.MscaleAll, 0),
-		BetaFast: or(p.BetaFast, 0), BetaSlow: or(p.BetaSlow, 0), ShortFactors: p.Short, LongFactors: p.Long}
+		BetaFast: or(p.BetaFast, 0), BetaSlow: or(p.BetaSlow, 0), Fractional: !or(p.Truncate, true), ShortFactors: p.Short, LongFactors: p.Long}
 	switch kind {
 	case "": // newer files keep the original length beside a plain rope
 		if s.OriginalMax = 0; p.Factor == nil {
 			break
 		}
 		return s, fmt.Errorf("a factor %v without rope_type", *p.Factor)
-	case "su":
-		s.Type = "longrope"
+	case "linear": // which leaves the original length to the model, as dynamic does
+		s.OriginalMax = 0
 	}
 	return s, s.validate()
+}
+
+// one is the kind by its present name, where a file has one.
+func (p *ropeFile) one() (string, error) {
+	newest := func(kind string) string {
+		// Phi-3 had both of these names for longrope.
+		if kind == "su" || kind == "yarn" && p.Factor == nil && p.Short != nil {
+			return "longrope"
+		}
+		return kind
+	}
+	kind := newest(p.kind())
+	if old := newest(p.OldType); old != "" && old != kind {
+		return "", fmt.Errorf("rope_type %q beside type %q", kind, old)
+	}
+	return kind, nil
 }
 
 // validate reports a field that is missing, out of range, or of another type.
@@ -109,6 +127,9 @@ func (s *RopeScaling) validate() error {
 			return fmt.Errorf("%s %v of rope_type %q is not supported", n.name, n.value, s.Type)
 		}
 	}
+	if s.Fractional && !yarn {
+		return fmt.Errorf("truncate false of rope_type %q is not supported", s.Type)
+	}
 	if llama3 && !(s.HighFreq > s.LowFreq) {
 		return fmt.Errorf("high_freq_factor %v is not above low_freq_factor %v", s.HighFreq, s.LowFreq)
 	}
@@ -139,6 +160,9 @@ func (s *RopeScaling) file() *ropeFile {
 	f := &ropeFile{Type: s.Type, Factor: number(s.Factor), LowFreq: number(s.LowFreq), HighFreq: number(s.HighFreq),
 		AttentionFactor: number(s.AttentionFactor), Mscale: number(s.Mscale), MscaleAll: number(s.MscaleAll),
 		BetaFast: number(s.BetaFast), BetaSlow: number(s.BetaSlow), Short: s.ShortFactors, Long: s.LongFactors}
+	if s.Fractional {
+		f.Truncate = new(bool)
+	}
 	if s.OriginalMax > 0 && s.Type != "longrope" { // there the model has it
 		f.OriginalMax = &s.OriginalMax
 	}
@@ -153,12 +177,13 @@ func (c *Config) rotaryDim() int {
 	return int(float64(c.HeadDim) * c.PartialRotaryFactor)
 }
 
-// rotation is that of all layers that do not have a rope of their own, and, for
-// sequences beyond the original length of longrope, long.
-//
-// Positions beyond MaxPositionEmbeddings are refused by who feeds a model. Up
-// to there, dynamic scaling leaves the angles as they are.
-func (c *Config) rotation() (usual, long *compute.Rotation) {
+// longRotation is the rotation of sequences of so many positions, more than
+// Config.longFrom.
+type longRotation func(positions int) *compute.Rotation
+
+// rotation is that of all layers that do not have a rope of their own, and, if
+// longer sequences than longFrom have others, those.
+func (c *Config) rotation() (usual *compute.Rotation, long longRotation) {
 	s := &c.Rope
 	f := frequencies(c.RopeTheta, c.rotaryDim())
 	switch s.Type {
@@ -174,6 +199,8 @@ func (c *Config) rotation() (usual, long *compute.Rotation) {
 		return r, nil
 	case "longrope":
 		return c.longrope(f)
+	case "dynamic":
+		return compute.NewRotation(f), c.dynamic()
 	}
 	return compute.NewRotation(f), nil
 }
@@ -211,9 +238,11 @@ func (c *Config) yarn(f []float64) (scaled []float64, attention float64) {
 	boundary := func(turns float64) float64 { // the pair that makes so many turns in the original length
 		return dim * math.Log(float64(original)/(turns*2*math.Pi)) / (2 * math.Log(c.RopeTheta))
 	}
-	low := max(math.Floor(boundary(cmp.Or(s.BetaFast, 32))), 0)
-	high := min(math.Ceil(boundary(cmp.Or(s.BetaSlow, 1))), dim-1)
-	if low == high {
+	low, high := boundary(cmp.Or(s.BetaFast, 32)), boundary(cmp.Or(s.BetaSlow, 1))
+	if !s.Fractional {
+		low, high = math.Floor(low), math.Ceil(high)
+	}
+	if low, high = max(low, 0), min(high, dim-1); low == high {
 		high += 0.001
 	}
 	for j, v := range f {
@@ -250,7 +279,7 @@ func (s *RopeScaling) yarnAttention(factor float64) float64 {
 
 // longrope divides each frequency by a factor of its own, one for sequences up
 // to the original length and another for longer ones (Ding et al. 2024).
-func (c *Config) longrope(f []float64) (short, long *compute.Rotation) {
+func (c *Config) longrope(f []float64) (short *compute.Rotation, long longRotation) {
 	s := &c.Rope
 	original, factor := c.longropeLengths()
 	attention := s.AttentionFactor
@@ -273,7 +302,17 @@ func (c *Config) longrope(f []float64) (short, long *compute.Rotation) {
 	if slices.Equal(s.ShortFactors, s.LongFactors) {
 		return short, nil
 	}
-	return short, divided(s.LongFactors)
+	one := divided(s.LongFactors)
+	return short, func(int) *compute.Rotation { return one }
+}
+
+// longFrom is the length beyond which sequences have other rotations.
+func (c *Config) longFrom() int {
+	if c.Rope.Type == "longrope" {
+		original, _ := c.longropeLengths()
+		return original
+	}
+	return c.MaxPositionEmbeddings
 }
 
 // longropeLengths are the original length and how many times that the model has.

@@ -165,7 +165,7 @@ func (c *run) greedy(ctx context.Context, m *model.Model, b *batch) error {
 // continuation compares one. Software that stops at an end token fills up what
 // follows; what goes on after it is compared as well.
 func (c *run) continuation(ctx context.Context, m *model.Model, name string, prompt, want []int32, count int) error {
-	o := model.GenerateOptions{MaxTokens: count}
+	o := model.GenerateOptions{MaxTokens: min(count, len(want)+1)} // a missing token shows by one more
 	end := slices.IndexFunc(want, func(id int32) bool { return slices.Contains(m.Config.EOS, id) })
 	stopped := end >= 0 && !slices.ContainsFunc(want[end+1:], func(id int32) bool {
 		return id != m.Config.PAD && !slices.Contains(m.Config.EOS, id)

@@ -24,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -130,6 +131,9 @@ func (c *run) with(adapter bool, do func(m *model.Model) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.Close()) }()
+	m.Extend(math.MaxInt32) // the reference is not refused more tokens than positions either
+	// Numbers that can be compared were computed without dropout.
+	m.Config.AttentionDropout, m.Config.ResidualDropout = 0, 0
 	if adapter {
 		if err := m.LoadAdapter(c.o.Adapter); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"math"
@@ -128,6 +129,28 @@ func TestDeviationsAreFound(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// A reference of more tokens than the configuration has positions is compared as
+// any: nothing in plain rotary positions depends on their number. Nor does
+// dropout, which the configuration keeps for training, stand in the way.
+func TestMoreTokensThanPositions(t *testing.T) {
+	from, dir := filepath.Join(goldenRoot, "llama-gqa"), t.TempDir()
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		data, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = bytes.Replace(data, []byte(`"max_position_embeddings": 256`), []byte(`"max_position_embeddings": 24`), 1)
+		data = bytes.Replace(data, []byte(`"attention_dropout": 0.0`), []byte(`"attention_dropout": 0.1`), 1)
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := run(t, verify.Options{Model: dir, Reference: filepath.Join(from, "golden.safetensors"), Adapter: filepath.Join(from, "adapter")})
+	if !r.OK || len(r.NotCompared) > 0 {
+		t.Errorf("beyond the tolerance: %v, not compared %v", failed(r), r.NotCompared)
 	}
 }
 

@@ -130,7 +130,7 @@ func (a *attention) forward(w *worker, out, logsumexp view, b queryBlock, head i
 	stats := w.floats(statistics, 2*(b.to-b.from))
 	a.times(s, width, a.q, head, a.k, a.keys, b, a.Scale)
 	if a.SoftCap > 0 {
-		capRows(s, width, b.to-b.from, b.last-b.first, a.SoftCap)
+		a.kernels.capRows(s, width, b.to-b.from, b.last-b.first, a.SoftCap)
 	}
 	a.kernels.softmaxRows(s, width, b.last-b.first, a.seen(w, b), stats)
 	a.sum(out, head, s, width, b)

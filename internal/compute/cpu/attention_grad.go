@@ -183,7 +183,7 @@ func (g *attentionGrad) backward(w *worker, b queryBlock, head, group int, dk, d
 	g.times(ds, width, g.dout, head, g.v, g.values, b, 1)
 	var slopes []float32 // of the cap
 	if g.SoftCap > 0 {
-		capRows(p, width, rows, keys, g.SoftCap)
+		g.kernels.capRows(p, width, rows, keys, g.SoftCap)
 		slopes = w.floats(capSlopes, rows*width)
 		capSlopeRows(slopes, p, width, rows, keys, g.SoftCap)
 	}

@@ -269,6 +269,11 @@ func geluAVX2(out *float32, gate *float32, up *float32, n int)
 //go:noescape
 func geluGradAVX2(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
 
+// softCapAVX2 sets x to limit·tanh(x·inverse).
+//
+//go:noescape
+func softCapAVX2(x *float32, n int, limit float32, inverse float32)
+
 // dropoutAVX2 sets y to x·factor or 0; n is a multiple of twice the lanes, over 0. state is that of the first four elements.
 //
 //go:noescape

@@ -184,6 +184,66 @@ DATA geluFarAVX2<>+24(SB)/4, $0x49742400
 DATA geluFarAVX2<>+28(SB)/4, $0x49742400
 GLOBL geluFarAVX2<>(SB), RODATA|NOPTR, $32
 
+DATA tanh0AVX2<>+0(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+4(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+8(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+12(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+16(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+20(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+24(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX2<>+28(SB)/4, $0xbbbaf0ea
+GLOBL tanh0AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA tanh1AVX2<>+0(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+4(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+8(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+12(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+16(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+20(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+24(SB)/4, $0x3ca9134e
+DATA tanh1AVX2<>+28(SB)/4, $0x3ca9134e
+GLOBL tanh1AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA tanh2AVX2<>+0(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+4(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+8(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+12(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+16(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+20(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+24(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX2<>+28(SB)/4, $0xbd5c1e2d
+GLOBL tanh2AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA tanh3AVX2<>+0(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+4(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+8(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+12(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+16(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+20(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+24(SB)/4, $0x3e088393
+DATA tanh3AVX2<>+28(SB)/4, $0x3e088393
+GLOBL tanh3AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA tanh4AVX2<>+0(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+4(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+8(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+12(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+16(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+20(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+24(SB)/4, $0xbeaaaa99
+DATA tanh4AVX2<>+28(SB)/4, $0xbeaaaa99
+GLOBL tanh4AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA tanhNearAVX2<>+0(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+4(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+8(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+12(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+16(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+20(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+24(SB)/4, $0x3ec80000
+DATA tanhNearAVX2<>+28(SB)/4, $0x3ec80000
+GLOBL tanhNearAVX2<>(SB), RODATA|NOPTR, $32
+
 DATA biasAVX2<>+0(SB)/4, $0x0000007f
 DATA biasAVX2<>+4(SB)/4, $0x0000007f
 DATA biasAVX2<>+8(SB)/4, $0x0000007f
@@ -6521,6 +6581,125 @@ tail:
 	VMULPS       Y1, Y6, Y6
 	VMASKMOVPS   Y6, Y15, (DI)
 	VMASKMOVPS   Y7, Y15, (SI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softCapAVX2(x *float32, n int, limit float32, inverse float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softCapAVX2(SB), NOSPLIT, $0-24
+	VMOVUPS      maxExponentAVX2<>+0(SB), Y4
+	VMOVUPS      oneAVX2<>+0(SB), Y5
+	VBROADCASTSS limit+16(FP), Y6
+	VBROADCASTSS inverse+20(FP), Y7
+	MOVQ         x+0(FP), DI
+	MOVQ         n+8(FP), CX
+
+loop:
+	CMPQ         CX, $0x08
+	JLT          tail
+	VMOVUPS      (DI), Y0
+	VMULPS       Y7, Y0, Y0
+	VMULPS       Y0, Y0, Y8
+	VMOVUPS      tanh0AVX2<>+0(SB), Y9
+	VFMADD213PS  tanh1AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh2AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh3AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh4AVX2<>+0(SB), Y8, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD213PS  Y0, Y0, Y9
+	VADDPS       Y0, Y0, Y0
+	VXORPS       signAVX2<>+0(SB), Y0, Y1
+	VMOVUPS      minSigmoidAVX2<>+0(SB), Y3
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMULPS       log2eAVX2<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2HighAVX2<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2LowAVX2<>+0(SB), Y2, Y1
+	VMOVUPS      exp0AVX2<>+0(SB), Y3
+	VFMADD213PS  exp1AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp2AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp3AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp4AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp5AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  oneAVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  oneAVX2<>+0(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       biasAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       biasAVX2<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVAPS      Y3, Y1
+	VADDPS       Y5, Y1, Y1
+	VDIVPS       Y1, Y5, Y1
+	VADDPS       Y1, Y1, Y1
+	VSUBPS       Y5, Y1, Y1
+	VCMPPS       $0x11, tanhNearAVX2<>+0(SB), Y8, Y10
+	VBLENDVPS    Y10, Y9, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMOVUPS      Y1, (DI)
+	ADDQ         $0x20, DI
+	SUBQ         $0x08, CX
+	JMP          loop
+
+tail:
+	TESTQ        CX, CX
+	JE           done
+	LEAQ         onesAVX2<>+64(SB), AX
+	SHLQ         $0x02, CX
+	SUBQ         CX, AX
+	VMOVUPS      (AX), Y15
+	VMASKMOVPS   (DI), Y15, Y0
+	VMULPS       Y7, Y0, Y0
+	VMULPS       Y0, Y0, Y8
+	VMOVUPS      tanh0AVX2<>+0(SB), Y9
+	VFMADD213PS  tanh1AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh2AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh3AVX2<>+0(SB), Y8, Y9
+	VFMADD213PS  tanh4AVX2<>+0(SB), Y8, Y9
+	VMULPS       Y8, Y9, Y9
+	VFMADD213PS  Y0, Y0, Y9
+	VADDPS       Y0, Y0, Y0
+	VXORPS       signAVX2<>+0(SB), Y0, Y1
+	VMOVUPS      minSigmoidAVX2<>+0(SB), Y3
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMULPS       log2eAVX2<>+0(SB), Y1, Y2
+	VROUNDPS     $0x08, Y2, Y2
+	VFNMADD231PS ln2HighAVX2<>+0(SB), Y2, Y1
+	VFNMADD231PS ln2LowAVX2<>+0(SB), Y2, Y1
+	VMOVUPS      exp0AVX2<>+0(SB), Y3
+	VFMADD213PS  exp1AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp2AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp3AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp4AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  exp5AVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  oneAVX2<>+0(SB), Y1, Y3
+	VFMADD213PS  oneAVX2<>+0(SB), Y1, Y3
+	VCVTPS2DQ    Y2, Y2
+	VPSRAD       $0x01, Y2, Y1
+	VPSUBD       Y1, Y2, Y2
+	VPADDD       biasAVX2<>+0(SB), Y1, Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMULPS       Y1, Y3, Y3
+	VPADDD       biasAVX2<>+0(SB), Y2, Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMULPS       Y2, Y3, Y3
+	VMOVAPS      Y3, Y1
+	VADDPS       Y5, Y1, Y1
+	VDIVPS       Y1, Y5, Y1
+	VADDPS       Y1, Y1, Y1
+	VSUBPS       Y5, Y1, Y1
+	VCMPPS       $0x11, tanhNearAVX2<>+0(SB), Y8, Y10
+	VBLENDVPS    Y10, Y9, Y1, Y1
+	VMULPS       Y6, Y1, Y1
+	VMASKMOVPS   Y1, Y15, (DI)
 
 done:
 	VZEROUPPER

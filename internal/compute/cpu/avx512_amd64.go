@@ -384,6 +384,11 @@ func geluAVX512(out *float32, gate *float32, up *float32, n int)
 //go:noescape
 func geluGradAVX512(dgate *float32, dup *float32, dout *float32, gate *float32, up *float32, n int)
 
+// softCapAVX512 sets x to limit·tanh(x·inverse).
+//
+//go:noescape
+func softCapAVX512(x *float32, n int, limit float32, inverse float32)
+
 // dropoutAVX512 sets y to x·factor or 0; n is a multiple of twice the lanes, over 0. state is that of the first four elements.
 //
 //go:noescape

@@ -328,6 +328,114 @@ DATA geluFarAVX512<>+56(SB)/4, $0x49742400
 DATA geluFarAVX512<>+60(SB)/4, $0x49742400
 GLOBL geluFarAVX512<>(SB), RODATA|NOPTR, $64
 
+DATA tanh0AVX512<>+0(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+4(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+8(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+12(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+16(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+20(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+24(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+28(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+32(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+36(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+40(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+44(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+48(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+52(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+56(SB)/4, $0xbbbaf0ea
+DATA tanh0AVX512<>+60(SB)/4, $0xbbbaf0ea
+GLOBL tanh0AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA tanh1AVX512<>+0(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+4(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+8(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+12(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+16(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+20(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+24(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+28(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+32(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+36(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+40(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+44(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+48(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+52(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+56(SB)/4, $0x3ca9134e
+DATA tanh1AVX512<>+60(SB)/4, $0x3ca9134e
+GLOBL tanh1AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA tanh2AVX512<>+0(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+4(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+8(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+12(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+16(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+20(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+24(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+28(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+32(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+36(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+40(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+44(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+48(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+52(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+56(SB)/4, $0xbd5c1e2d
+DATA tanh2AVX512<>+60(SB)/4, $0xbd5c1e2d
+GLOBL tanh2AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA tanh3AVX512<>+0(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+4(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+8(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+12(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+16(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+20(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+24(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+28(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+32(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+36(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+40(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+44(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+48(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+52(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+56(SB)/4, $0x3e088393
+DATA tanh3AVX512<>+60(SB)/4, $0x3e088393
+GLOBL tanh3AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA tanh4AVX512<>+0(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+4(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+8(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+12(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+16(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+20(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+24(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+28(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+32(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+36(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+40(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+44(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+48(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+52(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+56(SB)/4, $0xbeaaaa99
+DATA tanh4AVX512<>+60(SB)/4, $0xbeaaaa99
+GLOBL tanh4AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA tanhNearAVX512<>+0(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+4(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+8(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+12(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+16(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+20(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+24(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+28(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+32(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+36(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+40(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+44(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+48(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+52(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+56(SB)/4, $0x3ec80000
+DATA tanhNearAVX512<>+60(SB)/4, $0x3ec80000
+GLOBL tanhNearAVX512<>(SB), RODATA|NOPTR, $64
+
 DATA biasAVX512<>+0(SB)/4, $0x0000007f
 DATA biasAVX512<>+4(SB)/4, $0x0000007f
 DATA biasAVX512<>+8(SB)/4, $0x0000007f
@@ -24691,6 +24799,106 @@ tail:
 	VMULPS       Z1, Z6, Z6
 	VMOVUPS      Z6, K1, (DI)
 	VMOVUPS      Z7, K1, (SI)
+
+done:
+	VZEROUPPER
+	RET
+
+// func softCapAVX512(x *float32, n int, limit float32, inverse float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·softCapAVX512(SB), NOSPLIT, $0-24
+	VMOVUPS      maxExponentAVX512<>+0(SB), Z4
+	VMOVUPS      oneAVX512<>+0(SB), Z5
+	VBROADCASTSS limit+16(FP), Z6
+	VBROADCASTSS inverse+20(FP), Z7
+	MOVQ         x+0(FP), DI
+	MOVQ         n+8(FP), CX
+
+loop:
+	CMPQ         CX, $0x10
+	JLT          tail
+	VMOVUPS      (DI), Z0
+	VMULPS       Z7, Z0, Z0
+	VMULPS       Z0, Z0, Z8
+	VMOVUPS      tanh0AVX512<>+0(SB), Z9
+	VFMADD213PS  tanh1AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh2AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh3AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh4AVX512<>+0(SB), Z8, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD213PS  Z0, Z0, Z9
+	VADDPS       Z0, Z0, Z0
+	VPXORD       signAVX512<>+0(SB), Z0, Z1
+	VMOVUPS      minSigmoidAVX512<>+0(SB), Z3
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMULPS       log2eAVX512<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS ln2HighAVX512<>+0(SB), Z2, Z1
+	VFNMADD231PS ln2LowAVX512<>+0(SB), Z2, Z1
+	VMOVUPS      exp0AVX512<>+0(SB), Z3
+	VFMADD213PS  exp1AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp2AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp3AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp4AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp5AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  oneAVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  oneAVX512<>+0(SB), Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z5, Z1, Z1
+	VDIVPS       Z1, Z5, Z1
+	VADDPS       Z1, Z1, Z1
+	VSUBPS       Z5, Z1, Z1
+	VCMPPS       $0x11, tanhNearAVX512<>+0(SB), Z8, K2
+	VMOVAPS      Z9, K2, Z1
+	VMULPS       Z6, Z1, Z1
+	VMOVUPS      Z1, (DI)
+	ADDQ         $0x40, DI
+	SUBQ         $0x10, CX
+	JMP          loop
+
+tail:
+	TESTQ        CX, CX
+	JE           done
+	MOVL         $0xffffffff, AX
+	BZHIL        CX, AX, AX
+	KMOVW        AX, K1
+	VMOVUPS.Z    (DI), K1, Z0
+	VMULPS       Z7, Z0, Z0
+	VMULPS       Z0, Z0, Z8
+	VMOVUPS      tanh0AVX512<>+0(SB), Z9
+	VFMADD213PS  tanh1AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh2AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh3AVX512<>+0(SB), Z8, Z9
+	VFMADD213PS  tanh4AVX512<>+0(SB), Z8, Z9
+	VMULPS       Z8, Z9, Z9
+	VFMADD213PS  Z0, Z0, Z9
+	VADDPS       Z0, Z0, Z0
+	VPXORD       signAVX512<>+0(SB), Z0, Z1
+	VMOVUPS      minSigmoidAVX512<>+0(SB), Z3
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMULPS       log2eAVX512<>+0(SB), Z1, Z2
+	VRNDSCALEPS  $0x08, Z2, Z2
+	VFNMADD231PS ln2HighAVX512<>+0(SB), Z2, Z1
+	VFNMADD231PS ln2LowAVX512<>+0(SB), Z2, Z1
+	VMOVUPS      exp0AVX512<>+0(SB), Z3
+	VFMADD213PS  exp1AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp2AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp3AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp4AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  exp5AVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  oneAVX512<>+0(SB), Z1, Z3
+	VFMADD213PS  oneAVX512<>+0(SB), Z1, Z3
+	VSCALEFPS    Z2, Z3, Z1
+	VADDPS       Z5, Z1, Z1
+	VDIVPS       Z1, Z5, Z1
+	VADDPS       Z1, Z1, Z1
+	VSUBPS       Z5, Z1, Z1
+	VCMPPS       $0x11, tanhNearAVX512<>+0(SB), Z8, K2
+	VMOVAPS      Z9, K2, Z1
+	VMULPS       Z6, Z1, Z1
+	VMOVUPS      Z1, K1, (DI)
 
 done:
 	VZEROUPPER

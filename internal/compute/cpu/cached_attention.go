@@ -167,7 +167,7 @@ func (c *cached) attend(w *worker, item int) {
 		}
 	}
 	if c.SoftCap > 0 {
-		capRows(p, keyChunk, c.group, n, c.SoftCap)
+		c.kernels.capRows(p, keyChunk, c.group, n, c.SoftCap)
 	}
 	for h := 0; h < c.group; h += blockRows {
 		heads := min(blockRows, c.group-h)

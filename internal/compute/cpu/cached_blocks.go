@@ -106,7 +106,7 @@ func (b *cachedBlocks) attend(w *worker, from, to, head int) {
 		values := b.values[chunk].rowsFrom(0, n).head(head/b.group, e)
 		b.times(s, width, from, rows, head, first, n)
 		if b.SoftCap > 0 {
-			capRows(s, width, rows, n, b.SoftCap)
+			b.kernels.capRows(s, width, rows, n, b.SoftCap)
 		}
 		seen := w.bounds(end-begin, sees+begin-b.window-first, sees+begin-first, 1, n)
 		b.kernels.softmaxRows(s[begin*width:], width, n, seen, stats[2*begin:])

@@ -44,6 +44,8 @@ type kernels struct {
 	// gelu and geluGrad are the same with the tanh form of GELU.
 	gelu     func(out, gate, up []float32)
 	geluGrad func(dgate, dup, dout, gate, up []float32)
+	// softCap sets x to limit·tanh(x/limit).
+	softCap func(x []float32, limit float32)
 	// add sets y to a + b; y may be either.
 	add func(y, a, b []float32)
 	// scale multiplies x by s.
@@ -113,6 +115,7 @@ func portable() kernels {
 		geluGrad:        geluGradGo,
 		add:             addGo,
 		scale:           scaleGo,
+		softCap:         softCapGo,
 		normalize:       normalizeGo,
 		deviations:      deviationsGo,
 		standardize:     standardizeGo,

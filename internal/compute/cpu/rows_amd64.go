@@ -24,6 +24,7 @@ type vectors struct {
 	geluGrad   func(dgate, dup, dout, gate, up *float32, n int)
 	add        func(y, a, b *float32, n int)
 	scale      func(x *float32, n int, s float32)
+	softCap    func(x *float32, n int, limit, inverse float32)
 	normalize  func(y, x, gain *float32, n int, r float32)
 	addScaled  func(sum, a *float32, n int, s float32)
 	dropout    func(y, x *float32, n int, state uint64, drop int32, factor float32)
@@ -94,6 +95,9 @@ func (v vectors) addRows(k *kernels) {
 	}
 	k.scale = func(x []float32, s float32) {
 		pieces(len(x), func(i, n int) { v.scale(&x[i], n, s) })
+	}
+	k.softCap = func(x []float32, limit float32) {
+		pieces(len(x), func(i, n int) { v.softCap(&x[i], n, limit, 1/limit) })
 	}
 	k.normalize = func(y, x, gain []float32, r float32) {
 		x, gain = x[:len(y)], gain[:len(y)]

@@ -14,7 +14,7 @@ func (d *Device) SoftCap(x compute.Mat, limit float32) {
 	}
 	d.eachRows(v.rows, v.cols, func(from, to int) {
 		for i := from; i < to; i++ {
-			capRow(v.row(i), limit)
+			d.kernels.softCap(v.row(i), limit)
 		}
 	})
 }
@@ -37,28 +37,38 @@ func (d *Device) SoftCapGrad(dx, y compute.Mat, limit float32) {
 	})
 }
 
-// capRow sets x to cap·tanh(x/cap).
-func capRow(x []float32, limit float32) {
+// softCapGo is the portable softCap kernel.
+func softCapGo(x []float32, limit float32) {
 	inverse := 1 / limit
 	for j, v := range x {
 		x[j] = limit * tanh32(v*inverse)
 	}
 }
 
-// tanh32 returns tanh(x) to about 2e-7 of it: five terms of the series where
+// tanhCoefficients are of the polynomial p with tanh x = x + x³·p(x²) for small
+// x, the highest power first (S. Moshier, Cephes, tanhf).
+var tanhCoefficients = [5]float32{
+	-5.70498872745e-3, 2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1,
+}
+
+// tanh32 returns tanh(x) to about 2e-7 of it: a polynomial where
 // 1 − 2/(e^2x + 1) would lose digits.
 func tanh32(x float32) float32 {
-	if x < 0.25 && x > -0.25 {
+	if x < 0.625 && x > -0.625 {
 		s := x * x
-		return x * (1 + s*(-1.0/3+s*(2.0/15+s*(-17.0/315+s*(62.0/2835)))))
+		p := tanhCoefficients[0]
+		for _, c := range tanhCoefficients[1:] {
+			p = p*s + c
+		}
+		return p*s*x + x
 	}
 	return 1 - 2/(exp32(2*x)+1)
 }
 
 // capRows caps the first cols values of rows that are ld apart.
-func capRows(x []float32, ld, rows, cols int, limit float32) {
+func (k *kernels) capRows(x []float32, ld, rows, cols int, limit float32) {
 	for i := range rows {
-		capRow(x[i*ld:][:cols], limit)
+		k.softCap(x[i*ld:][:cols], limit)
 	}
 }
 

@@ -1,12 +1,17 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 	"testing"
+
+	"github.com/retort-ml/retort/internal/compute"
 )
 
-func TestSoftCap(t *testing.T) {
-	d, r := New(2), random()
+func TestSoftCap(t *testing.T) { eachKernels(t, testSoftCap) }
+
+func testSoftCap(t *testing.T, d *Device) {
+	r := random()
 	for _, limit := range []float32{0.5, 30} {
 		for _, cols := range sizes {
 			const rows = 3
@@ -29,4 +34,28 @@ func TestSoftCap(t *testing.T) {
 	near(t, "far out", valuesOf(t, x), []float64{2, -2, math.NaN(), 1e-30}, 0, 1e-6)
 	mustPanic(t, "at 0", func() { d.SoftCap(x, 0) })
 	mustPanic(t, "at NaN", func() { d.SoftCapGrad(x, x, float32(math.NaN())) })
+}
+
+// BenchmarkCappedAttention is of 512 tokens and the heads of Gemma 2, with and
+// without the cap.
+func BenchmarkCappedAttention(b *testing.B) {
+	const heads, kvHeads, headDim, n = 8, 4, 256, 512
+	r := random()
+	q, out, dout, dq := randomMat(r, n, heads*headDim), randomMat(r, n, heads*headDim), randomMat(r, n, heads*headDim), randomMat(r, n, heads*headDim)
+	k, v, dk, dv := randomMat(r, n, kvHeads*headDim), randomMat(r, n, kvHeads*headDim), randomMat(r, n, kvHeads*headDim), randomMat(r, n, kvHeads*headDim)
+	lse := randomMat(r, n, heads)
+	d := New(1)
+	for _, limit := range []float32{0, 2, 50} {
+		s := compute.AttentionShape{Heads: heads, KVHeads: kvHeads, HeadDim: headDim, Scale: 1. / 16, SoftCap: limit, From: segments(n)}
+		b.Run(fmt.Sprintf("forward/%v", limit), func(b *testing.B) {
+			for b.Loop() {
+				d.Attention(out, lse, q, k, v, s)
+			}
+		})
+		b.Run(fmt.Sprintf("backward/%v", limit), func(b *testing.B) {
+			for b.Loop() {
+				d.AttentionGrad(dq, dk, dv, dout, out, lse, q, k, v, s)
+			}
+		})
+	}
 }

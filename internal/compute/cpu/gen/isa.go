@@ -62,6 +62,9 @@ func (a *assembler) constants() {
 		{"exp3", 4.1665795894e-2}, {"exp4", 1.6666665459e-1}, {"exp5", 5.0000001201e-1},
 		// 2·sqrt(2/π), that times 0.044715, three times that, and an x² far out.
 		{"geluSlope1", 1.5957691216057308}, {"geluCube", 0.07135481282702305}, {"geluSlope3", 0.21406443848106915}, {"geluFar", 1e6},
+		// Cephes' tanhf for small x, and the x² under which it is good.
+		{"tanh0", -5.70498872745e-3}, {"tanh1", 2.06390887954e-2}, {"tanh2", -5.37397155531e-2},
+		{"tanh3", 1.33314422036e-1}, {"tanh4", -3.33332819422e-1}, {"tanhNear", 0.625 * 0.625},
 	} {
 		a.constant[c.name] = a.data(c.name, a.lanes, func(int) Constant { return U32(math.Float32bits(c.value)) })
 	}

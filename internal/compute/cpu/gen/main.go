@@ -83,6 +83,7 @@ func generate(set isa) (map[string][]byte, error) {
 	a.softmaxes()
 	a.norms()
 	a.gelus()
+	a.softCap()
 	a.rows()
 	a.peak()
 	a.dots()
