@@ -117,6 +117,7 @@ func TestGGUFRefusesWhatItCannotSay(t *testing.T) {
 		{fields{"model_type": "qwen3", "attention_bias": true}, "biases"},
 		{fields{"model_type": "gemma", "rope_scaling": fields{"rope_type": "yarn", "factor": 2}}, "yarn"},
 		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2, "beta_fast": 16}}, "beta_fast 16"},
+		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2, "truncate": false}}, "truncate false"},
 		{fields{"rope_scaling": fields{"rope_type": "yarn", "factor": 2, "beta_slow": 2}}, "beta_slow 2"},
 	} {
 		_, err := ggufModel(t, c.fields).GGUFTensors()

@@ -11,8 +11,11 @@ func (f *ggufFamily) hasYarn() bool {
 }
 
 // checkYarnGGUF refuses bounds of the ramp that llama.cpp reads for other
-// architectures only.
+// architectures only, or rounds.
 func (c *Config) checkYarnGGUF() error {
+	if c.Rope.Fractional {
+		return fmt.Errorf("rope_scaling.truncate false: llama.cpp rounds the bounds of yarn to whole pairs")
+	}
 	for _, beta := range []struct {
 		name          string
 		value, always float64
