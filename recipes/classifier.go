@@ -150,12 +150,17 @@ func labelsOf(list []datasets.Example) []string {
 	return slices.Compact(labels)
 }
 
+// noEncoder is the error of a student that is none.
+func (s *classifierStage) noEncoder() error {
+	return fmt.Errorf("student %s is no encoder that classifies: use kind: train for it", s.Student)
+}
+
 // student is the encoder to tune. Its head is kept if it tells these labels,
 // and otherwise new.
 func (s *classifierStage) student(w *pipeline.Work, r *Recipe, labels []string) (*classifier, error) {
 	dir, ok := r.encoder(s.Student, w.Input)
 	if !ok {
-		return nil, fmt.Errorf("student %s is no encoder that classifies: use kind: train for it", s.Student)
+		return nil, s.noEncoder()
 	}
 	c, err := model.LoadClassifierConfig(dir)
 	if err != nil {

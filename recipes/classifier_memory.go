@@ -40,7 +40,7 @@ func (r *Recipe) classifierBytes(ref string) (int64, bool) {
 func (s *classifierStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeline.Memory, error) {
 	dir, ok := r.source(s.Student)
 	if !ok {
-		return pipeline.Memory{}, nil // running it will say what is wrong
+		return pipeline.Memory{}, s.noEncoder() // before a teacher is paid
 	}
 	t, err := r.texts(ctx, made, s.On)
 	if err != nil {

@@ -207,3 +207,16 @@ func TestClassifierMemory(t *testing.T) {
 		t.Errorf("the report takes %d bytes: %s", report, fault)
 	}
 }
+
+// A student that is no encoder is told before the stages that it needs have run.
+func TestClassifierOfDecoder(t *testing.T) {
+	r, err := classifyingRecipe(t, "third: {kind: classifier, student: second", "third: {kind: classifier, student: big")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(r.stages, func(s namedStage) bool { return s.name == "third" })
+	_, err = r.Pipeline(t.TempDir())[i].Memory(t.Context(), func(string) string { return "" })
+	if err == nil || !strings.Contains(err.Error(), "student big is no encoder") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -176,12 +176,25 @@ func TestReadmeRecipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, _ := strings.Cut(string(readme), "```yaml\n")
-	text, _, ok := strings.Cut(text, "```")
-	if !ok {
-		t.Fatal("README.md has no recipe")
+	const data = "  data: {kind: dataset, files: [x.jsonl], columns: {prompt: text, response: label}, split: {test: 0.1}}\n"
+	around := [][2]string{
+		{"", ""}, // the whole recipe; then parts of one
+		{"version: 1\nname: chats\n", "stages:\n" + data + "  tuned: {kind: train, student: student, on: data.train}\n"},
+		{"version: 1\nname: classifiers\nmodels: {encoder: {path: encoder}, tuned: {path: tuned}}\n", data},
 	}
-	if _, err := recipes.Parse("README.md", []byte(text)); err != nil {
-		t.Error(err)
+	rest := string(readme)
+	for i, parts := range around {
+		_, text, _ := strings.Cut(rest, "```yaml\n")
+		text, after, ok := strings.Cut(text, "```")
+		if !ok {
+			t.Fatalf("README.md has %d examples of recipes, want %d", i, len(around))
+		}
+		if _, err := recipes.Parse("README.md", []byte(parts[0]+text+parts[1])); err != nil {
+			t.Errorf("example %d: %v", i+1, err)
+		}
+		rest = after
+	}
+	if strings.Contains(rest, "```yaml") {
+		t.Error("README.md has more examples than are tried")
 	}
 }

@@ -44,9 +44,9 @@ func modelConvert(c *cli.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	notes, err := checkpoint.Convert(o)
+	notes, err := checkpoint.Convert(c.Context, o)
 	if err != nil {
-		return err
+		return discarded{err}
 	}
 	for _, note := range notes {
 		fmt.Fprintf(s.err, "note: %s\n", note)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/retort-ml/retort/internal/bytesize"
@@ -68,7 +69,11 @@ func modelShow(c *cli.Context, s streams) error {
 // showTokens prints what the tokenizer is, if there is one.
 func showTokens(line func(name, format string, args ...any), d *checkpoint.Description) {
 	for _, t := range d.Special {
-		line(t.Use+" token", "%d %q", t.ID, t.Token)
+		text := ""
+		if d.Tokenizer != nil {
+			text = strconv.Quote(t.Token)
+		}
+		line(t.Use+" token", "%s", strings.TrimSpace(fmt.Sprint(t.ID, " ", text)))
 	}
 	if d.Tokenizer == nil {
 		line("tokenizer", "none")

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/retort-ml/retort/internal/checkpoint"
 	"github.com/retort-ml/retort/internal/tokenizer"
@@ -52,6 +53,9 @@ func modelTokenize(c *cli.Context, s streams) error {
 	if c.Bool("decode") {
 		return detokenize(c, s, t, text, source)
 	}
+	if at := invalidUTF8(text); at >= 0 {
+		fmt.Fprintf(s.err, "note: %s: byte %d is not UTF-8: it is read as U+FFFD, as every such byte is\n", source, at)
+	}
 	tokens := pieces(t, text, !c.Bool("no-special"))
 	if c.Bool("json") {
 		ids := make([]int32, len(tokens))
@@ -65,6 +69,16 @@ func modelTokenize(c *cli.Context, s streams) error {
 		fmt.Fprintf(w, "%d\t%d\t%d\t%s\n", p.ID, p.Start, p.End, strconv.Quote(p.Piece))
 	}
 	return w.Flush()
+}
+
+// invalidUTF8 is the first byte of text that is not UTF-8, -1 for none.
+func invalidUTF8(text string) int {
+	for i, r := range text {
+		if r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)) {
+			return i
+		}
+	}
+	return -1
 }
 
 // piece is a token of a text.

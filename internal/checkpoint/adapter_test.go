@@ -89,7 +89,7 @@ func TestConvertGivesNoNameThatChangesIDs(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(t.TempDir(), "x.gguf")
-	notes, err := checkpoint.Convert(checkpoint.ConvertOptions{From: from, To: "gguf", Out: out})
+	notes, err := checkpoint.Convert(t.Context(), checkpoint.ConvertOptions{From: from, To: "gguf", Out: out})
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "Phi-3-tuned") {
 		t.Fatal(notes, err)
 	}

@@ -1,6 +1,7 @@
 package checkpoint_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"math"
@@ -117,7 +118,7 @@ func near(t *testing.T, what string, got, want map[string][]float32, tolerance f
 
 func convert(t *testing.T, o checkpoint.ConvertOptions) {
 	t.Helper()
-	if _, err := checkpoint.Convert(o); err != nil {
+	if _, err := checkpoint.Convert(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -160,7 +161,7 @@ func TestConvertDequantizes(t *testing.T) {
 		t.Skip(err)
 	}
 	out := filepath.Join(t.TempDir(), "hf")
-	notes, err := checkpoint.Convert(checkpoint.ConvertOptions{From: source, To: "hf", Out: out})
+	notes, err := checkpoint.Convert(t.Context(), checkpoint.ConvertOptions{From: source, To: "hf", Out: out})
 	if err != nil || len(notes) != 1 {
 		t.Fatal(notes, err)
 	}
@@ -188,10 +189,27 @@ func TestConvertRefuses(t *testing.T) {
 		"adapter bf16":  {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x", Base: dir, Dtype: "bf16"}, "f32 or f16"},
 		"no base":       {checkpoint.ConvertOptions{From: goldenAdapter, To: "gguf", Out: "x", Base: "none"}, "base: stat none"},
 		"merge none":    {checkpoint.ConvertOptions{From: dir, To: "hf", Out: "x", Adapter: "none"}, "read adapter none"},
+		"no model":      {checkpoint.ConvertOptions{From: filepath.Join(dir, "tokenizer.json"), To: "hf", Out: filepath.Join(dir, "x")}, "tokenizer.json is neither a directory nor a GGUF file"},
 		"no tokenizer":  {checkpoint.ConvertOptions{From: "../model/testdata/golden/llama-gqa", To: "gguf", Out: filepath.Join(dir, "x.gguf")}, "tokenizer.json"},
 	} {
-		if _, err := checkpoint.Convert(c.o); err == nil || !strings.Contains(err.Error(), c.error) {
+		if _, err := checkpoint.Convert(t.Context(), c.o); err == nil || !strings.Contains(err.Error(), c.error) {
 			t.Errorf("%s: %v, want %q", name, err, c.error)
+		}
+	}
+}
+
+// TestConvertInterrupted: nothing is left of what was not finished.
+func TestConvertInterrupted(t *testing.T) {
+	from, out := withTokenizer(t, "llama-gqa"), t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, o := range []checkpoint.ConvertOptions{{To: "hf"}, {To: "gguf"}, {To: "hf", Dtype: "f16"}} {
+		o.From, o.Out = from, filepath.Join(out, "x")
+		if _, err := checkpoint.Convert(ctx, o); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s %s: %v, want %v", o.To, o.Dtype, err, context.Canceled)
+		}
+		if left, err := os.ReadDir(out); err != nil || len(left) > 0 {
+			t.Errorf("%s %s: left %v, %v", o.To, o.Dtype, left, err)
 		}
 	}
 }

@@ -14,6 +14,16 @@ import (
 	"github.com/retort-ml/retort/internal/safetensors"
 )
 
+// refuseClassifier refuses to convert a classifier by what it is: as a model that
+// predicts the next token its type would be called unknown.
+func refuseClassifier(path string) error {
+	is, err := new(Description).classifier(path)
+	if is && err == nil {
+		err = fmt.Errorf("%s is a classifier: models that predict the next token are converted", path)
+	}
+	return err
+}
+
 // classifier describes a classifier, if the model is one.
 func (d *Description) classifier(path string) (bool, error) {
 	data, err := os.ReadFile(filepath.Join(path, "config.json"))

@@ -2,7 +2,9 @@ package checkpoint_test
 
 import (
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/retort-ml/retort/internal/checkpoint"
@@ -29,6 +31,10 @@ func TestDescribeClassifiers(t *testing.T) {
 			if !slices.Contains(d.Tuning.LoRATargets, target) {
 				t.Errorf("%s: targets %v lack %s", name, d.Tuning.LoRATargets, target)
 			}
+		}
+		_, err = checkpoint.Convert(t.Context(), checkpoint.ConvertOptions{From: dir, To: "hf", Out: filepath.Join(t.TempDir(), "x")})
+		if err == nil || !strings.Contains(err.Error(), "is a classifier") {
+			t.Errorf("%s converted: %v", name, err)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -46,9 +47,9 @@ func (o ConvertOptions) Validate() error {
 }
 
 // Convert writes the model at o.From with its tokenizer in another layout or
-// type. Out appears complete or not at all. It returns what a reader of the
-// result should know.
-func Convert(o ConvertOptions) (notes []string, err error) {
+// type. Out appears complete or not at all; when ctx ends before it is written,
+// not at all. It returns what a reader of the result should know.
+func Convert(ctx context.Context, o ConvertOptions) (notes []string, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
 	}
@@ -63,6 +64,9 @@ func Convert(o ConvertOptions) (notes []string, err error) {
 	if err := refuseAdapter(o.From); err != nil {
 		return nil, fmt.Errorf("convert %s: %w", o.From, err)
 	}
+	if err := refuseClassifier(o.From); err != nil {
+		return nil, fmt.Errorf("convert: %w", err)
+	}
 	m, err := Open(o.From)
 	if err != nil {
 		return nil, fmt.Errorf("convert: %w", err)
@@ -75,14 +79,14 @@ func Convert(o ConvertOptions) (notes []string, err error) {
 		}
 		m.Merge()
 	}
-	if err := retype(m, formats); err != nil {
+	if err := retype(ctx, m, formats); err != nil {
 		return nil, fmt.Errorf("convert %s: %w", o.From, err)
 	}
 	write := writeDirectory
 	if o.To == "gguf" {
 		write = writeGGUF
 	}
-	if notes, err = write(m, o); err != nil {
+	if notes, err = write(ctx, m, o); err != nil {
 		return nil, fmt.Errorf("convert %s: %w", o.From, err)
 	}
 	return notes, nil
@@ -119,8 +123,11 @@ func matrices(m *model.Model) iter.Seq2[string, **compute.Weight] {
 }
 
 // retype stores the matrices in the formats of their names.
-func retype(m *model.Model, formats func(name string) compute.Format) error {
+func retype(ctx context.Context, m *model.Model, formats func(name string) compute.Format) error {
 	for name, w := range matrices(m) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		f := formats(name)
 		if (*w).Format == f {
 			continue // a tied head is done already
@@ -149,7 +156,7 @@ func plain(w *compute.Weight, f compute.Format) (*compute.Weight, error) {
 
 // writeGGUF writes a file whose matrices are stored as the model's, or the
 // widest of those.
-func writeGGUF(m *model.Model, o ConvertOptions) ([]string, error) {
+func writeGGUF(ctx context.Context, m *model.Model, o ConvertOptions) ([]string, error) {
 	t, err := Tokenizer(o.From)
 	if err != nil {
 		return nil, err
@@ -170,12 +177,15 @@ func writeGGUF(m *model.Model, o ConvertOptions) ([]string, error) {
 		notes = append(notes, fmt.Sprintf("the file's general.name is retort: llama.cpp would tokenize otherwise for %s", options.Name))
 		options.Name = ""
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s, err := quantize.WriteGGUF(o.Out, m, vocab, options)
 	return append(notes, s.Notes...), err
 }
 
 // writeDirectory writes a directory beside Out and renames it.
-func writeDirectory(m *model.Model, o ConvertOptions) (notes []string, err error) {
+func writeDirectory(ctx context.Context, m *model.Model, o ConvertOptions) (notes []string, err error) {
 	dir, err := os.MkdirTemp(filepath.Dir(o.Out), atomicfile.TempPrefix)
 	if err != nil {
 		return nil, err
@@ -188,6 +198,9 @@ func writeDirectory(m *model.Model, o ConvertOptions) (notes []string, err error
 		return nil, err
 	}
 	if notes, err = tokenizerFiles(o.From, dir); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	return notes, atomicfile.RenameDir(dir, o.Out)

@@ -76,7 +76,7 @@ type Tuning struct {
 // Describe says what the model at path is. Weights are not read.
 func Describe(path string) (*Description, error) {
 	d := &Description{Path: path, Format: "safetensors"}
-	isGGUF, err := IsGGUF(path)
+	isGGUF, err := isModel(path)
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 // Open reads the model at path, a Hugging Face directory or a GGUF file. It
 // computes with as many threads as Go may use.
 func Open(path string) (*model.Model, error) {
-	isGGUF, err := IsGGUF(path)
+	isGGUF, err := isModel(path)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,18 @@ func IsGGUF(path string) (bool, error) {
 		return false, err
 	}
 	return string(magic[:]) == "GGUF", nil
+}
+
+// isModel tells whether the model at path is a GGUF file, and refuses any other
+// file: it is no directory.
+func isModel(path string) (isGGUF bool, err error) {
+	if isGGUF, err = IsGGUF(path); isGGUF || err != nil {
+		return isGGUF, err
+	}
+	if info, err := os.Stat(path); err != nil || info.IsDir() {
+		return false, err
+	}
+	return false, fmt.Errorf("%s is neither a directory nor a GGUF file", path)
 }
 
 // hasVocab tells whether a GGUF file has a vocabulary: some hold weights alone.

@@ -235,7 +235,7 @@ func openWordList(source []byte, s settings, _ string) (*Tokenizer, error) {
 		decoder: object{"type": "WordPiece", "prefix": "##", "cleanup": true},
 		model:   wordPieceObject(vocab, s.unk),
 	}
-	return fromDocument(doc, s)
+	return fromWords(doc, s, vocab)
 }
 
 // parseWordList reads vocab.txt: a token on each line, whose number is its id.
