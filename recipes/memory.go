@@ -14,7 +14,7 @@ import (
 
 // Measured sizes of what is not arrays.
 const (
-	processBytes = 36 << 20 // the program, its runtime, and reading examples
+	processBytes = 40 << 20 // the program, its runtime, and reading examples
 	// databaseBytes is what the answer store takes.
 	databaseBytes = 8 << 20
 	tokenBytes    = 400 // of a vocabulary, per token
