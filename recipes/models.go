@@ -106,6 +106,7 @@ func (r *Recipe) chatOf(ref string) *chatOptions {
 type loaded struct {
 	model     *model.Model
 	tokenizer *tokenizer.Tokenizer
+	path      string             // directory or GGUF file
 	writer    datasets.Prompting // how prompts and answers are written
 	bos       int32              // -1 if prompts have none
 	stop      []int32
@@ -189,7 +190,7 @@ func (l *loaded) asked(o *chatOptions, artifact string) (*loaded, error) {
 
 // setPrompting finds out how prompts are written for l, and what ends an answer.
 func (l *loaded) setPrompting(o *chatOptions) error {
-	template, err := o.template(l.tokenizer)
+	template, err := o.template(l.path, l.tokenizer)
 	if err != nil || template == nil {
 		return err
 	}
@@ -217,7 +218,7 @@ func loadPath(path string) (l *loaded, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("read model: %w", err)
 	}
-	l = &loaded{artifact: filepath.Base(path), writer: datasets.Plain{}}
+	l = &loaded{path: path, artifact: filepath.Base(path), writer: datasets.Plain{}}
 	if filepath.Base(path) == modelDir {
 		l.artifact = filepath.Base(filepath.Dir(path))
 	}

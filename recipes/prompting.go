@@ -86,22 +86,27 @@ func (o *chatOptions) variables() *jinja.Dict {
 	return d
 }
 
-// template is the one that the options name, of the model with tokenizer t; nil
-// for plain prompts.
-func (o *chatOptions) template(t *tokenizer.Tokenizer) (*chat.Template, error) {
+// template is the one that the options name, for the model at path with
+// tokenizer t; nil for plain prompts. It has the special tokens of the model's
+// directory, as retort model template has them.
+func (o *chatOptions) template(path string, t *tokenizer.Tokenizer) (*chat.Template, error) {
 	if o == nil || o.Template == noTemplate {
 		return nil, nil
 	}
-	text, from := t.ChatTemplate(), "tokenizer"
-	if path := o.file(); path != "" {
-		data, err := os.ReadFile(path)
+	set := chat.FromText(t.ChatTemplate(), path, t.SpecialTexts())
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if set, err = chat.Load(path); err != nil {
+			return nil, err
+		}
+	}
+	if file := o.file(); file != "" {
+		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("chat template: %w", err)
 		}
-		text, from = string(data), path
+		return set.Parse(string(data), file)
 	}
-	set := chat.FromText(text, from, specialTexts(t))
-	if slices.Contains(chat.FallbackNames(), o.Template) {
+	if o.Template != "" {
 		return set.Fallback(o.Template)
 	}
 	tpl, err := set.Choose("", false)
@@ -109,19 +114,6 @@ func (o *chatOptions) template(t *tokenizer.Tokenizer) (*chat.Template, error) {
 		return nil, fmt.Errorf("%w: set chat.template to a .jinja file or one of %s", err, strings.Join(chat.FallbackNames(), ", "))
 	}
 	return tpl, err
-}
-
-// specialTexts are the special tokens that a template may print.
-func specialTexts(t *tokenizer.Tokenizer) map[string]string {
-	texts := map[string]string{}
-	for name, token := range map[string]func() (int32, bool){
-		"bos_token": t.BOS, "eos_token": t.EOS, "pad_token": t.PAD, "unk_token": t.UNK,
-	} {
-		if id, ok := token(); ok {
-			texts[name], _ = t.Token(id)
-		}
-	}
-	return texts
 }
 
 // chatPrompting writes prompts and answers as turns of a chat.
@@ -134,27 +126,31 @@ type chatPrompting struct {
 	end       int32    // the end-of-turn token
 	endText   string   // its text
 	lead      string   // what the template writes before an answer
+	// The conversation from which all this was learned.
+	asked, answered string
 }
 
 // probe is a text that no template writes by itself.
 const probe = "retort 7 probe"
 
 // newChatPrompting learns from template how it writes answers; ends are texts of
-// tokens that the model ends answers with. An answer whose
-// end is not one token, or that does not stand there as it is, is an error.
+// tokens that the model ends answers with. An answer whose end is not one token,
+// or that does not stand there as it is, is an error.
 func newChatPrompting(o *chatOptions, template *chat.Template, t *tokenizer.Tokenizer, ends []string) (*chatPrompting, error) {
 	p := &chatPrompting{options: o, template: template, variables: o.variables(), ends: ends}
 	var err error
 	if p.now, err = o.now(); err != nil {
 		return nil, err
 	}
-	_, rest, err := p.turn(probe)
-	if err != nil {
+	if p.asked, err = p.Prompt(probe); err != nil {
 		return nil, err
 	}
-	lead, tail, ok := strings.Cut(rest, probe)
+	if p.answered, err = p.learned(probe); err != nil {
+		return nil, err
+	}
+	lead, tail, ok := strings.Cut(p.answered, probe)
 	if !ok {
-		return nil, fmt.Errorf("chat template: it writes the answer %q as %q", probe, rest)
+		return nil, fmt.Errorf("chat template: it writes the answer %q as %q", probe, p.answered)
 	}
 	ids := t.Encode(tail, false)
 	if len(ids) == 0 {
@@ -179,20 +175,17 @@ func (p *chatPrompting) request(prompt string, answer ...string) chat.Request {
 	return r
 }
 
-// turn returns the text of a prompt, and what is learned after it of an answer.
-func (p *chatPrompting) turn(answer string) (prompt, learned string, err error) {
-	if prompt, err = p.Prompt(probe); err != nil {
-		return "", "", err
-	}
+// learned is what is learned of an answer, its end too, after the probe's prompt.
+func (p *chatPrompting) learned(answer string) (string, error) {
 	c, err := p.template.Learned(p.request(probe, answer), chat.LearnOptions{Turns: chat.LastTurn, EndTokens: p.ends})
 	if err != nil {
-		return "", "", err
+		return "", err
 	}
-	end := c.Spans[len(c.Spans)-1].End
-	if !strings.HasPrefix(c.Text[:end], prompt) {
-		return "", "", fmt.Errorf("chat template: a conversation with an answer, %q, does not begin with its prompt, %q", c.Text, prompt)
+	learned, ok := strings.CutPrefix(c.Text[:c.Spans[len(c.Spans)-1].End], p.asked)
+	if !ok {
+		return "", fmt.Errorf("chat template: a conversation with an answer, %q, does not begin with its prompt, %q", c.Text, p.asked)
 	}
-	return prompt, c.Text[len(prompt):end], nil
+	return learned, nil
 }
 
 // Prompt implements datasets.Prompting.
@@ -204,7 +197,7 @@ func (p *chatPrompting) Prompt(text string) (string, error) {
 
 // Response implements datasets.Prompting.
 func (p *chatPrompting) Response(text string) (string, error) {
-	_, learned, err := p.turn(text)
+	learned, err := p.learned(text)
 	return strings.TrimSuffix(learned, p.endText), err
 }
 
@@ -214,9 +207,10 @@ func (p *chatPrompting) Answer(response string) string {
 	return strings.TrimSpace(strings.TrimPrefix(response, strings.TrimSpace(p.lead)))
 }
 
-// ID implements datasets.Prompting.
+// ID implements datasets.Prompting. The probe's conversation is in it, as special
+// tokens differ where a template prints some that a GGUF file cannot name.
 func (p *chatPrompting) ID() string {
-	data, err := json.Marshal([]any{p.template.Hash(), p.options.System, p.options.Now, p.options.Variables})
+	data, err := json.Marshal([]any{p.template.Hash(), p.options.System, p.options.Now, p.options.Variables, p.asked, p.answered})
 	if err != nil {
 		panic(err) // texts only
 	}
@@ -284,7 +278,7 @@ func (r promptingRecord) check(dir string) error {
 	case was.ChatTemplate != r.ChatTemplate:
 		return fmt.Errorf("%s: the model was made with chat template %s and would be used with %s", path, short(was.ChatTemplate), short(r.ChatTemplate))
 	case was.Prompting != r.Prompting:
-		return fmt.Errorf("%s: the model was made with another system turn, date or variables of its chat template", path)
+		return fmt.Errorf("%s: the model was made with another system turn, date, variables or special tokens of its chat template", path)
 	}
 	return nil
 }

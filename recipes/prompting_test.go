@@ -53,6 +53,40 @@ func TestPromptsAreTurns(t *testing.T) {
 	}
 }
 
+// A template prints all special tokens that the model's directory names, and a
+// prompting without them has another ID.
+func TestPromptsHaveTheDirectorysTokens(t *testing.T) {
+	ids := map[string]bool{}
+	for _, name := range []string{"eos_token", "cls_token"} {
+		dir := chatModel(t, "{{ cls_token }}"+turns)
+		l, err := loadPath(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		eos, _ := l.tokenizer.EOS()
+		end, _ := l.tokenizer.Token(eos)
+		path := filepath.Join(dir, "special_tokens_map.json")
+		data, err := json.Marshal(map[string]string{"eos_token": end, name: end})
+		if err == nil {
+			err = os.WriteFile(path, data, 0o666)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, err = l.asked(&chatOptions{}, ""); err != nil {
+			t.Fatal(err)
+		}
+		prompt, err := l.writer.Prompt("hi")
+		if want := "<user>"; err != nil || strings.HasPrefix(prompt, end+want) != (name == "cls_token") {
+			t.Errorf("with %s: prompt %q, %v", name, prompt, err)
+		}
+		ids[l.writer.ID()] = true
+	}
+	if len(ids) != 2 {
+		t.Error("the special tokens are not in the ID")
+	}
+}
+
 func TestChatsThatCannotBe(t *testing.T) {
 	for _, c := range []struct {
 		name, template string

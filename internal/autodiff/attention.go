@@ -8,8 +8,8 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// Attention describes self-attention with grouped heads, causal or not. Its input is packed: the columns of q (H·E), k (G·E) and v (G·E) side
-// by side.
+// Attention describes self-attention with grouped heads, causal or not. Its
+// input is packed: the columns of q (H·E), k (G·E) and v (G·E) side by side.
 type Attention struct {
 	Heads, KVHeads, HeadDim int
 	Scale                   float32           // of the scores

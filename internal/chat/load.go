@@ -218,11 +218,21 @@ func (s *Set) Choose(name string, tools bool) (*Template, error) {
 	if !ok {
 		return nil, fmt.Errorf("the model has no chat template %q: it has %s", name, strings.Join(s.Names(), ", "))
 	}
-	t, err := parse(src.text, s.tokens)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", src.file, err)
+	t, err := s.Parse(src.text, src.file)
+	if err == nil {
+		t.Name = name
 	}
-	t.Name, t.Source = name, src.file
+	return t, err
+}
+
+// Parse reads a template from elsewhere, with the model's special tokens; from
+// says where it is from.
+func (s *Set) Parse(text, from string) (*Template, error) {
+	t, err := parse(text, s.tokens)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from, err)
+	}
+	t.Source = from
 	return t, nil
 }
 

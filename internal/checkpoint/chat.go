@@ -37,7 +37,7 @@ func Templates(path string, special map[string]string) (*chat.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return chat.FromText(t.ChatTemplate(), path, specialTexts(t)), nil
+	return chat.FromText(t.ChatTemplate(), path, t.SpecialTexts()), nil
 }
 
 func readTemplate(path string) (string, error) {
@@ -51,17 +51,6 @@ func readTemplate(path string) (string, error) {
 		err = fmt.Errorf("read %s: more than %d bytes", path, maxTemplate)
 	}
 	return string(data), err
-}
-
-// specialTexts are the tokens that templates print, by their names there.
-func specialTexts(t *tokenizer.Tokenizer) map[string]string {
-	out := map[string]string{}
-	for name, of := range map[string]func() (int32, bool){"bos_token": t.BOS, "eos_token": t.EOS, "pad_token": t.PAD, "unk_token": t.UNK} {
-		if id, ok := of(); ok {
-			out[name], _ = t.Token(id)
-		}
-	}
-	return out
 }
 
 // EndTokens are the texts of all tokens that end an answer of the model at path.

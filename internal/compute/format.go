@@ -10,7 +10,8 @@ type Format uint8
 
 // The storage formats. Those with a number after Q have ggml's block layouts
 // (ggml-common.h): blocks of 32 values along a row, of 256 where the name ends
-// in K; IQ4_NL and MXFP4 have blocks of 32, IQ4_XS, TQ1_0 and TQ2_0 of 256. NF4 is bitsandbytes' format, see NF4Data.
+// in K; IQ4_NL and MXFP4 have blocks of 32, IQ4_XS, TQ1_0 and TQ2_0 of 256. NF4
+// is bitsandbytes' format, see NF4Data.
 const (
 	F32  Format = iota
 	F16         // IEEE 754 binary16

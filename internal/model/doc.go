@@ -1,6 +1,7 @@
-// Package model holds decoder-only language models of the Llama family:
+// Package model holds decoder-only language models of the families in family.go:
 // configuration, weights, low-rank adapters, and decoding. It reads and writes
-// Hugging Face directories, PEFT adapter directories, and reads GGUF files.
+// Hugging Face directories and PEFT adapter directories, and reads GGUF files and
+// quantized checkpoints.
 //
 // An architecture is written once (hidden in llama.go) against the interface
 // ops. Two things execute it: autodiff.Graph records it for training, and the
