@@ -76,6 +76,11 @@ func Open(dir string) (*Dataset, error) {
 		if want := desc.Counts.Examples[split]; len(rows) != want {
 			return nil, fmt.Errorf("open dataset: %s has %d rows, and %s says %d", file, len(rows), descriptionFile, want)
 		}
+		for i := range rows {
+			if len(rows[i].Choices) == 0 {
+				rows[i].Choices = nil
+			}
+		}
 		d.Splits[split] = rows
 	}
 	return d, nil

@@ -8,13 +8,25 @@ import (
 // ErrNoExamples says that no row at all could be used.
 var ErrNoExamples = errors.New("no examples")
 
-// Example is one prompt and the response to learn.
+// Example is one prompt and the response to learn. A conversation is split
+// before its last assistant turn, which is the response.
 type Example struct {
 	ID       string `parquet:"id"` // unique in its split
 	Prompt   string `parquet:"prompt"`
 	Response string `parquet:"response"` // empty if the dataset is prompt_only
-	File     string `parquet:"file"`     // base name of the source
-	Row      int    `parquet:"row"`      // in that file, from 0
+	// Messages are the turns before the response, Turn is the response's own
+	// where it is more than text (tool calls, reasoning): JSON as Question has
+	// it. Both are empty of plain prompts; Prompt and Response then read the same.
+	Messages  string   `parquet:"messages,optional"`
+	Turn      string   `parquet:"turn,optional"`
+	Tools     string   `parquet:"tools,optional"`
+	Choices   []string `parquet:"choices,list"`       // of a multiple choice, Response among them
+	Rejected  string   `parquet:"rejected,optional"`  // of a preference pair, the worse response
+	Reference string   `parquet:"reference,optional"` // what teachers' answers are checked against, where it is not Response
+	Group     string   `parquet:"group,optional"`     // value of the group column
+	Source    string   `parquet:"source,optional"`    // name of the mixed dataset that it came from
+	File      string   `parquet:"file"`               // base name of the source
+	Row       int      `parquet:"row"`                // in that file, from 0
 }
 
 // Reason says why a row cannot be used.

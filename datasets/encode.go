@@ -90,7 +90,7 @@ func Encode(tok Encoder, examples []Example, f Format) ([]Sequence, Skipped, err
 }
 
 func (f Format) sequence(tok Encoder, e *Example) (s Sequence, err error) {
-	prompt, err := f.Writer.Prompt(e.Prompt)
+	prompt, err := f.Writer.Prompt(e.Question())
 	if err != nil {
 		return s, err
 	}

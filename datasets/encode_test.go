@@ -35,7 +35,7 @@ func example(prompt, response string) datasets.Example {
 // turns writes prompts after < and responses after >, and refuses the text "!".
 type turns struct{ datasets.Plain }
 
-func (turns) Prompt(text string) (string, error) { return "<" + text, nil }
+func (turns) Prompt(q datasets.Question) (string, error) { return "<" + q.Text, nil }
 
 func (turns) Response(text string) (string, error) {
 	if text == "!" {

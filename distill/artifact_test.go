@@ -30,7 +30,7 @@ func someRows(n, k int) []distill.Row {
 	var rows []distill.Row
 	for i := range n {
 		r := distill.Request{Prompt: fmt.Sprintf("prompt %d ü", i), TopK: k}
-		a := distill.Answer{Text: fmt.Sprintf("answer %d", i), PromptTokens: i, Finish: distill.FinishStop}
+		a := distill.Answer{Text: fmt.Sprintf("answer %d", i), Usage: distill.Usage{PromptTokens: i}, Finish: distill.FinishStop}
 		for range i % 5 {
 			top := topOf(normal(rng, 40, 2), max(k, 1))
 			a.Tokens = append(a.Tokens, top.IDs[0])

@@ -3,6 +3,7 @@ package distill
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // Stats counts what Collect did.
@@ -65,7 +66,7 @@ func Collect(ctx context.Context, store *Store, teacher Teacher, requests []Requ
 	if len(missing) == 0 {
 		return answers, stats, nil
 	}
-	err = teacher.Answer(ctx, missing, func(i int, a Answer) error {
+	err = teacher.Answer(ctx, slices.All(missing), func(i int, a Answer) error {
 		kept, err := store.Put(ctx, identity, missing[i], a)
 		if err != nil {
 			return err

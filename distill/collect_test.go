@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -30,7 +31,11 @@ func newEcho(name string) *echo { return &echo{name: name, asked: map[string]int
 
 func (e *echo) Identity() string { return e.name }
 
-func (e *echo) Answer(ctx context.Context, requests []distill.Request, done func(int, distill.Answer) error) error {
+func (e *echo) Answer(ctx context.Context, asked iter.Seq2[int, distill.Request], done func(int, distill.Answer) error) error {
+	var requests []distill.Request
+	for _, r := range asked {
+		requests = append(requests, r)
+	}
 	for j := range requests {
 		i := len(requests) - 1 - j // any order will do
 		if err := ctx.Err(); err != nil {
@@ -43,7 +48,7 @@ func (e *echo) Answer(ctx context.Context, requests []distill.Request, done func
 			}
 		}
 		e.asked[r.Prompt]++
-		a := distill.Answer{Text: r.Prompt, PromptTokens: len(r.Prompt), Finish: distill.FinishStop}
+		a := distill.Answer{Text: r.Prompt, Usage: distill.Usage{PromptTokens: len(r.Prompt)}, Finish: distill.FinishStop}
 		for n := range min(len(r.Prompt), r.MaxTokens) {
 			a.Tokens = append(a.Tokens, int32(r.Prompt[n]))
 		}
@@ -162,7 +167,7 @@ type lazy struct{}
 
 func (lazy) Identity() string { return "lazy" }
 
-func (lazy) Answer(context.Context, []distill.Request, func(int, distill.Answer) error) error {
+func (lazy) Answer(context.Context, iter.Seq2[int, distill.Request], func(int, distill.Answer) error) error {
 	return nil
 }
 

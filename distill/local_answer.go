@@ -2,7 +2,9 @@ package distill
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -10,8 +12,35 @@ import (
 	"github.com/retort-ml/retort/internal/random"
 )
 
-// Answer implements Teacher. All requests are checked before the first is answered.
-func (t *LocalTeacher) Answer(ctx context.Context, requests []Request, done func(i int, a Answer) error) error {
+// requestsAtOnce is how many requests a local teacher takes at a time: enough
+// to find prompts that begin alike.
+const requestsAtOnce = 4096
+
+// Answer implements Teacher. Requests are checked, 4,096 at a time, before the
+// first of them is answered.
+func (t *LocalTeacher) Answer(ctx context.Context, requests iter.Seq2[int, Request], done func(i int, a Answer) error) error {
+	var indices []int
+	var some []Request
+	answer := func() error {
+		err := t.answer(ctx, some, func(i int, a Answer) error { return done(indices[i], a) })
+		indices, some = indices[:0], some[:0]
+		return err
+	}
+	for i, r := range requests {
+		indices, some = append(indices, i), append(some, r)
+		if len(some) == requestsAtOnce {
+			if err := answer(); err != nil {
+				return err
+			}
+		}
+	}
+	if err := answer(); err != nil {
+		return err
+	}
+	return ctx.Err()
+}
+
+func (t *LocalTeacher) answer(ctx context.Context, requests []Request, done func(i int, a Answer) error) error {
 	var given []int
 	groups := map[group][]int{}
 	var order []group
@@ -49,10 +78,13 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	if err := r.Validate(); err != nil {
 		return nil, err
 	}
+	if r.Schema != "" {
+		return nil, errors.New("schema: a local teacher's answers cannot be held to a JSON schema")
+	}
 	if v := t.model.Config.VocabSize; r.TopK > v {
 		return nil, fmt.Errorf("top_k: %d: the teacher's vocabulary has %d tokens", r.TopK, v)
 	}
-	tokens, err := t.prompt(r.Prompt)
+	tokens, err := t.prompt(r)
 	if err != nil {
 		return nil, err
 	}
@@ -76,8 +108,8 @@ func (t *LocalTeacher) encode(r *Request) ([]int32, error) {
 	return tokens, nil
 }
 
-func (t *LocalTeacher) prompt(text string) ([]int32, error) {
-	text, err := t.format.Writer.Prompt(text)
+func (t *LocalTeacher) prompt(r *Request) ([]int32, error) {
+	text, err := t.format.Writer.Prompt(r.Question())
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +155,8 @@ func (t *LocalTeacher) generate(ctx context.Context, requests []Request, g group
 	return t.decoder.Generate(ctx, prompts, o, func(j int, a model.Answer) error {
 		text := t.text(a.Tokens, a.Stopped)
 		return done(indices[j], Answer{
-			Text: text, Tokens: a.Tokens, LogProbs: a.LogProbs, Top: a.Top, PromptTokens: len(prompts[j]),
+			Text: text, Tokens: a.Tokens, LogProbs: a.LogProbs, Top: a.Top,
+			Usage:  Usage{PromptTokens: len(prompts[j]), AnswerTokens: len(a.Tokens)},
 			Finish: finish(text, a.Stopped), Latency: time.Since(begun[j]),
 		})
 	})
@@ -158,7 +191,7 @@ func (t *LocalTeacher) scoreSome(ctx context.Context, requests []Request, tokens
 	start := time.Now()
 	sequences, from := make([][]int32, len(indices)), make([]int, len(indices))
 	for j, i := range indices {
-		prompt, err := t.prompt(requests[i].Prompt)
+		prompt, err := t.prompt(&requests[i])
 		if err != nil {
 			return err
 		}
@@ -171,7 +204,7 @@ func (t *LocalTeacher) scoreSome(ctx context.Context, requests []Request, tokens
 	for j, i := range indices {
 		err := done(i, Answer{
 			Text: *requests[i].Given, Tokens: sequences[j][from[j]:], LogProbs: scored[j].LogProbs, Top: scored[j].Top,
-			PromptTokens: from[j], Finish: FinishGiven, Latency: time.Since(start),
+			Usage: Usage{PromptTokens: from[j], AnswerTokens: len(sequences[j]) - from[j]}, Finish: FinishGiven, Latency: time.Since(start),
 		})
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/distill/teachertest"
 	"github.com/retort-ml/retort/internal/compute/cpu"
@@ -75,9 +76,11 @@ var (
 )
 
 // after begins every answer with a text.
-type after struct{ text string }
+type after struct {
+	datasets.Plain
+	text string
+}
 
-func (a after) Prompt(text string) (string, error)   { return text, nil }
 func (a after) Response(text string) (string, error) { return a.text + text, nil }
 func (a after) Answer(response string) string        { return strings.TrimPrefix(response, a.text) }
 func (a after) ID() string                           { return "after " + a.text }
@@ -85,7 +88,7 @@ func (a after) ID() string                           { return "after " + a.text 
 func TestLocalTeacherIsATeacher(t *testing.T) {
 	for name, f := range map[string]distill.LocalFormat{
 		"plain":      plain,
-		"one by one": {BOS: -1, Writer: after{" "}, Stop: []int32{2, 0}, Batch: 1},
+		"one by one": {BOS: -1, Writer: after{text: " "}, Stop: []int32{2, 0}, Batch: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			teachertest.Run(t, teachertest.Suite{
@@ -100,7 +103,7 @@ func TestLocalTeacherIsATeacher(t *testing.T) {
 func ask(t *testing.T, teacher distill.Teacher, requests ...distill.Request) []distill.Answer {
 	t.Helper()
 	answers := make([]distill.Answer, len(requests))
-	err := teacher.Answer(t.Context(), requests, func(i int, a distill.Answer) error {
+	err := teacher.Answer(t.Context(), slices.All(requests), func(i int, a distill.Answer) error {
 		answers[i] = a
 		return nil
 	})
@@ -134,7 +137,7 @@ func TestLocalTeacherSaysWhatTheModelSays(t *testing.T) {
 func TestScoresAreThoseOfGeneration(t *testing.T) {
 	m := tinyModel(t, 5)
 	for _, separator := range []string{"", " ", "zz"} {
-		teacher, err := distill.NewLocalTeacher(m, "w", letters{}, distill.LocalFormat{BOS: 1, Writer: after{separator}, Stop: []int32{2}})
+		teacher, err := distill.NewLocalTeacher(m, "w", letters{}, distill.LocalFormat{BOS: 1, Writer: after{text: separator}, Stop: []int32{2}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -177,7 +180,7 @@ func TestAnswersThatAreEmptyOrBeginWithTheSeparator(t *testing.T) {
 	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2, first.Tokens[0]}}); a.Finish != distill.FinishEmpty || a.Text != "" || len(a.Tokens) != 1 {
 		t.Errorf("an answer that ends at once: %+v", a)
 	}
-	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{text[:1]}}); a.Text != text[1:] || a.Finish != distill.FinishLength {
+	if a := teacher(distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{text: text[:1]}}); a.Text != text[1:] || a.Finish != distill.FinishLength {
 		t.Errorf("an answer after the separator %q: %+v", text[:1], a)
 	}
 }
@@ -196,7 +199,7 @@ func TestLocalTeacherIdentity(t *testing.T) {
 			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2, 3}})
 		},
 		"separator": func() (*distill.LocalTeacher, error) {
-			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{" "}})
+			return distill.NewLocalTeacher(m, "a", letters{}, distill.LocalFormat{BOS: 1, Stop: []int32{2}, Writer: after{text: " "}})
 		},
 	} {
 		teacher, err := make()
@@ -252,7 +255,7 @@ func TestLocalTeacherRefuses(t *testing.T) {
 	} {
 		calls := 0
 		requests := []distill.Request{{Prompt: "cat"}, c.request}
-		err := localTeacher(t, c.format).Answer(t.Context(), requests, func(int, distill.Answer) error {
+		err := localTeacher(t, c.format).Answer(t.Context(), slices.All(requests), func(int, distill.Answer) error {
 			calls++
 			return nil
 		})

@@ -9,12 +9,17 @@ import (
 	"hash"
 	"math"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/model"
 )
 
 // Request is one thing asked of a teacher.
 type Request struct {
-	Prompt string
+	Prompt   string // of a conversation, a reading of Messages: see datasets.Question
+	Messages string // JSON array; empty means that Prompt is all
+	Tools    string // JSON array; empty means none
+	Schema   string // JSON schema that the answer must keep to; empty means none
+	Sample   int    // which of several answers to the same question this is, from 0
 	// Given is a response for the teacher to score instead of answering: it says
 	// how likely it finds each of its tokens. Nil means to answer.
 	Given     *string
@@ -24,11 +29,19 @@ type Request struct {
 	Seed      uint64 // of the sampling; 0 is a seed like any other
 }
 
+// Question is what the request asks.
+func (r *Request) Question() datasets.Question {
+	return datasets.Question{Text: r.Prompt, Messages: r.Messages, Tools: r.Tools}
+}
+
 // Validate reports every fault of the request at once.
 func (r Request) Validate() error {
 	var faults []error
 	if r.MaxTokens < 0 {
 		faults = append(faults, fmt.Errorf("max_tokens: %d: want 0 or more", r.MaxTokens))
+	}
+	if r.Sample < 0 {
+		faults = append(faults, fmt.Errorf("sample: %d: want 0 or more", r.Sample))
 	}
 	if r.TopK < 0 || r.TopK > maxTopK {
 		faults = append(faults, fmt.Errorf("top_k: %d: want 0 to %d", r.TopK, maxTopK))
@@ -87,6 +100,16 @@ func (r Request) Key(teacher string) Key {
 	}
 	// What came later is hashed by name, and only where it says something: the
 	// keys of earlier requests stay what they were.
+	for _, o := range []struct{ name, value string }{{"messages", r.Messages}, {"tools", r.Tools}, {"schema", r.Schema}} {
+		if o.value != "" {
+			writeString(h, o.name)
+			writeString(h, o.value)
+		}
+	}
+	if r.Sample != 0 {
+		writeString(h, "sample")
+		writeNumber(h, uint64(r.Sample))
+	}
 	for _, o := range []struct {
 		name  string
 		value float64

@@ -82,13 +82,14 @@ func scanAnswer(rows *sql.Rows) (Key, Answer, error) {
 }
 
 func (e *storedAnswer) decode() (Answer, error) {
-	a := Answer{Text: e.text, Finish: e.finish, PromptTokens: int(e.promptTokens), Latency: time.Duration(e.latency)}
+	a := Answer{Text: e.text, Finish: e.finish, Usage: Usage{PromptTokens: int(e.promptTokens)}, Latency: time.Duration(e.latency)}
 	if len(e.tokens)%4 != 0 || len(e.logProbs)%4 != 0 {
 		return a, fmt.Errorf("%d bytes of tokens and %d of log-probabilities: want multiples of 4", len(e.tokens), len(e.logProbs))
 	}
 	for b := e.tokens; len(b) > 0; b = b[4:] {
 		a.Tokens = append(a.Tokens, int32(binary.LittleEndian.Uint32(b)))
 	}
+	a.AnswerTokens = len(a.Tokens)
 	for b := e.logProbs; len(b) > 0; b = b[4:] {
 		a.LogProbs = append(a.LogProbs, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}

@@ -38,7 +38,7 @@ func fullAnswer(n int) distill.Answer {
 			{IDs: []int32{300, 1}, LogProbs: []float32{-0.25, -3}}, {IDs: []int32{}, LogProbs: []float32{}},
 			{IDs: []int32{math.MaxInt32}, LogProbs: []float32{-1e-20}},
 		},
-		PromptTokens: 7, Finish: distill.FinishLength, Latency: 123456789,
+		Usage: distill.Usage{PromptTokens: 7, AnswerTokens: 3}, Finish: distill.FinishLength, Latency: 123456789,
 	}
 }
 

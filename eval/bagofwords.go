@@ -53,7 +53,7 @@ func TrainBagOfWords(ctx context.Context, train []datasets.Example, seed uint64)
 	for i, name := range m.names {
 		m.labels[name] = i
 	}
-	m.grams = newVocabulary(promptsOf(train), maxParameters/len(m.names))
+	m.grams = newVocabulary(datasets.Questions(train), maxParameters/len(m.names))
 	m.weights = make([]float64, (m.grams.size()+1)*len(m.names))
 	if err := m.fit(ctx, train, seed); err != nil {
 		return nil, fmt.Errorf("train bag-of-words: %w", err)
@@ -124,13 +124,13 @@ func (m *BagOfWords) logProbs(input []feature, out []float64) {
 
 // ScoreChoices gives each choice its log-probability among the training labels, minus
 // infinity for a choice that is none of them; every choice counts as one token.
-func (m *BagOfWords) ScoreChoices(ctx context.Context, prompts, choices []string) (nats [][]float64, tokens []int, err error) {
+func (m *BagOfWords) ScoreChoices(ctx context.Context, prompts []datasets.Question, choices []string) (nats [][]float64, tokens []int, err error) {
 	logProbs := make([]float64, len(m.names))
 	for _, prompt := range prompts {
 		if err := ctx.Err(); err != nil {
 			return nil, nil, err
 		}
-		m.logProbs(m.grams.features(prompt), logProbs)
+		m.logProbs(m.grams.features(prompt.Text), logProbs)
 		row := make([]float64, len(choices))
 		for k, choice := range choices {
 			row[k] = math.Inf(-1)
@@ -144,14 +144,14 @@ func (m *BagOfWords) ScoreChoices(ctx context.Context, prompts, choices []string
 }
 
 // Generate answers with the most likely training label, one token.
-func (m *BagOfWords) Generate(ctx context.Context, prompts []string, _ int) ([]Generation, error) {
+func (m *BagOfWords) Generate(ctx context.Context, prompts []datasets.Question, _ int) ([]Generation, error) {
 	out := make([]Generation, len(prompts))
 	logProbs := make([]float64, len(m.names))
 	for i, prompt := range prompts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		m.logProbs(m.grams.features(prompt), logProbs)
+		m.logProbs(m.grams.features(prompt.Text), logProbs)
 		best, _ := firstMax(logProbs)
 		out[i] = Generation{Text: m.names[best], Tokens: 1, Finish: FinishStop}
 	}
@@ -160,15 +160,15 @@ func (m *BagOfWords) Generate(ctx context.Context, prompts []string, _ int) ([]G
 
 // ScoreResponses is not offered: probabilities over labels are not comparable with those
 // over texts.
-func (m *BagOfWords) ScoreResponses(context.Context, []string, []string) ([]Scored, error) {
+func (m *BagOfWords) ScoreResponses(context.Context, []datasets.Question, []string) ([]Scored, error) {
 	return nil, fmt.Errorf("bag-of-words gives probabilities to labels only, not to texts: %w", errors.ErrUnsupported)
 }
 
 // CountTokens counts words.
-func (m *BagOfWords) CountTokens(_ context.Context, prompts []string) ([]int, error) {
+func (m *BagOfWords) CountTokens(_ context.Context, prompts []datasets.Question) ([]int, error) {
 	counts := make([]int, len(prompts))
 	for i, prompt := range prompts {
-		counts[i] = len(wordsOf(prompt))
+		counts[i] = len(wordsOf(prompt.Text))
 	}
 	return counts, nil
 }

@@ -59,7 +59,7 @@ func TestBagOfWordsLearns(t *testing.T) {
 
 func TestBagOfWordsIsRepeatable(t *testing.T) {
 	score := func(seed uint64) [][]float64 {
-		nats, _, err := train(t, tickets(100, 1), seed).ScoreChoices(t.Context(), []string{"hello my parcel", "", "unheard"}, []string{"login", "refund", "ship"})
+		nats, _, err := train(t, tickets(100, 1), seed).ScoreChoices(t.Context(), asked("hello my parcel", "", "unheard"), []string{"login", "refund", "ship"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,7 +83,7 @@ func TestBagOfWordsIsRepeatable(t *testing.T) {
 
 func TestBagOfWordsHoldsUnknownLabelsForImpossible(t *testing.T) {
 	m := train(t, tickets(50, 1), 1)
-	nats, tokens, err := m.ScoreChoices(t.Context(), []string{"my parcel"}, []string{"ship", "new label"})
+	nats, tokens, err := m.ScoreChoices(t.Context(), asked("my parcel"), []string{"ship", "new label"})
 	if err != nil || len(tokens) != 2 || !math.IsInf(nats[0][1], -1) || math.IsInf(nats[0][0], -1) {
 		t.Errorf("scores %v, tokens %v, error %v", nats, tokens, err)
 	}
@@ -99,11 +99,11 @@ func TestBagOfWordsSplitsOtherScripts(t *testing.T) {
 			datasets.Example{Prompt: fmt.Sprintf("转账没有到%d", i), Response: "transfer"})
 	}
 	m := train(t, items, 1)
-	counts, err := m.CountTokens(t.Context(), []string{"卡丢了", "Ü-bung 12", "", "..."})
+	counts, err := m.CountTokens(t.Context(), asked("卡丢了", "Ü-bung 12", "", "..."))
 	if err != nil || !reflect.DeepEqual(counts, []int{3, 3, 0, 0}) {
 		t.Errorf("counts %v, error %v", counts, err)
 	}
-	got, err := m.Generate(t.Context(), []string{"卡丢了吗", "还没有到账"}, 1)
+	got, err := m.Generate(t.Context(), asked("卡丢了吗", "还没有到账"), 1)
 	if err != nil || got[0].Text != "lost" || got[1].Text != "transfer" {
 		t.Errorf("answers %+v, error %v", got, err)
 	}

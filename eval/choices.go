@@ -34,7 +34,7 @@ func newChoiceAnswers(b *benchmark) *choiceAnswers {
 func (c *choiceAnswers) generatedTokens() int { return 0 }
 
 func (c *choiceAnswers) ask(ctx context.Context, s Subject, first int, batch []datasets.Example) error {
-	nats, tokens, err := s.ScoreChoices(ctx, promptsOf(batch), c.bench.labels)
+	nats, tokens, err := s.ScoreChoices(ctx, datasets.Questions(batch), c.bench.labels)
 	if err != nil {
 		return batchError(batch, err)
 	}

@@ -295,7 +295,7 @@ func TestCancelStopsBetweenBatches(t *testing.T) {
 
 func TestBrokenSubjectsAreNamed(t *testing.T) {
 	rows := func(row ...float64) *fake {
-		return &fake{scoreChoices: func(prompts, _ []string) ([][]float64, []int, error) {
+		return &fake{scoreChoices: func(prompts []datasets.Question, _ []string) ([][]float64, []int, error) {
 			out := make([][]float64, len(prompts))
 			for i := range out {
 				out[i] = []float64{-1, -2}
@@ -304,7 +304,7 @@ func TestBrokenSubjectsAreNamed(t *testing.T) {
 			return out, []int{1, 1}, nil
 		}}
 	}
-	fails := &fake{scoreChoices: func([]string, []string) ([][]float64, []int, error) {
+	fails := &fake{scoreChoices: func([]datasets.Question, []string) ([][]float64, []int, error) {
 		return nil, nil, errors.New("out of memory")
 	}}
 	for _, c := range []struct {

@@ -19,10 +19,10 @@ type fake struct {
 	responses map[string]eval.Scored
 	batches   []int // sizes of the batches of ScoreChoices
 
-	scoreChoices func(prompts, choices []string) ([][]float64, []int, error) // replaces the table
+	scoreChoices func(prompts []datasets.Question, choices []string) ([][]float64, []int, error) // replaces the table
 }
 
-func (f *fake) ScoreChoices(_ context.Context, prompts, choices []string) ([][]float64, []int, error) {
+func (f *fake) ScoreChoices(_ context.Context, prompts []datasets.Question, choices []string) ([][]float64, []int, error) {
 	f.batches = append(f.batches, len(prompts))
 	if f.scoreChoices != nil {
 		return f.scoreChoices(prompts, choices)
@@ -35,7 +35,7 @@ func (f *fake) ScoreChoices(_ context.Context, prompts, choices []string) ([][]f
 			tokens[k] = len(strings.Fields(choice)) + 1
 			for j, label := range f.labels {
 				if label == choice {
-					nats[i][k] = f.nats[p][j]
+					nats[i][k] = f.nats[p.Text][j]
 				}
 			}
 		}
@@ -43,10 +43,10 @@ func (f *fake) ScoreChoices(_ context.Context, prompts, choices []string) ([][]f
 	return nats, tokens, nil
 }
 
-func (f *fake) Generate(_ context.Context, prompts []string, maxTokens int) ([]eval.Generation, error) {
+func (f *fake) Generate(_ context.Context, prompts []datasets.Question, maxTokens int) ([]eval.Generation, error) {
 	out := make([]eval.Generation, len(prompts))
 	for i, p := range prompts {
-		out[i] = eval.Generation{Text: f.answers[p], Tokens: min(2, maxTokens), Finish: eval.FinishStop}
+		out[i] = eval.Generation{Text: f.answers[p.Text], Tokens: min(2, maxTokens), Finish: eval.FinishStop}
 		if maxTokens < 2 {
 			out[i].Finish = eval.FinishLength
 		}
@@ -54,15 +54,15 @@ func (f *fake) Generate(_ context.Context, prompts []string, maxTokens int) ([]e
 	return out, nil
 }
 
-func (f *fake) ScoreResponses(_ context.Context, prompts, _ []string) ([]eval.Scored, error) {
+func (f *fake) ScoreResponses(_ context.Context, prompts []datasets.Question, _ []string) ([]eval.Scored, error) {
 	out := make([]eval.Scored, len(prompts))
 	for i, p := range prompts {
-		out[i] = f.responses[p]
+		out[i] = f.responses[p.Text]
 	}
 	return out, nil
 }
 
-func (f *fake) CountTokens(_ context.Context, prompts []string) ([]int, error) {
+func (f *fake) CountTokens(_ context.Context, prompts []datasets.Question) ([]int, error) {
 	out := make([]int, len(prompts))
 	for i := range out {
 		out[i] = 3
@@ -150,4 +150,13 @@ func near(t *testing.T, what string, got, want float64) {
 	if !(math.Abs(got-want) <= 1e-9) {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
+}
+
+// asked are the questions of plain texts.
+func asked(texts ...string) []datasets.Question {
+	var list []datasets.Question
+	for _, t := range texts {
+		list = append(list, datasets.Ask(t))
+	}
+	return list
 }

@@ -28,7 +28,7 @@ func newGeneratedAnswers(b *benchmark) *generatedAnswers {
 func (g *generatedAnswers) generatedTokens() int { return g.tokens }
 
 func (g *generatedAnswers) ask(ctx context.Context, s Subject, first int, batch []datasets.Example) error {
-	got, err := s.Generate(ctx, promptsOf(batch), g.bench.o.MaxNewTokens)
+	got, err := s.Generate(ctx, datasets.Questions(batch), g.bench.o.MaxNewTokens)
 	if err != nil {
 		return batchError(batch, err)
 	}

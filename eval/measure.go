@@ -114,7 +114,7 @@ func (b *benchmark) countPromptTokens(ctx context.Context, s NamedSubject) (int,
 	total := 0
 	for first := 0; first < len(b.items); first += b.o.Batch {
 		batch := b.items[first:min(first+b.o.Batch, len(b.items))]
-		counts, err := s.Subject.CountTokens(ctx, promptsOf(batch))
+		counts, err := s.Subject.CountTokens(ctx, datasets.Questions(batch))
 		if errors.Is(err, errors.ErrUnsupported) {
 			return 0, nil
 		}
@@ -132,14 +132,6 @@ func (b *benchmark) countPromptTokens(ctx context.Context, s NamedSubject) (int,
 		}
 	}
 	return total, nil
-}
-
-func promptsOf(batch []datasets.Example) []string {
-	prompts := make([]string, len(batch))
-	for i, item := range batch {
-		prompts[i] = item.Prompt
-	}
-	return prompts
 }
 
 func wantLength(what string, got, want int) error {

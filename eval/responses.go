@@ -28,7 +28,7 @@ func (r *responseAnswers) ask(ctx context.Context, s Subject, first int, batch [
 	for i, item := range batch {
 		references[i] = item.Response
 	}
-	got, err := s.ScoreResponses(ctx, promptsOf(batch), references)
+	got, err := s.ScoreResponses(ctx, datasets.Questions(batch), references)
 	if err != nil {
 		return batchError(batch, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"unicode/utf8"
+
+	"github.com/retort-ml/retort/datasets"
 )
 
 // Subject is a model under evaluation, seen as text in, scores and text out. Evaluate
@@ -15,14 +17,14 @@ import (
 type Subject interface {
 	// ScoreChoices returns the log-likelihood in nats (B,C) of each choice as the whole
 	// continuation of each prompt, and how many tokens each choice has (C).
-	ScoreChoices(ctx context.Context, prompts, choices []string) (nats [][]float64, tokens []int, err error)
+	ScoreChoices(ctx context.Context, prompts []datasets.Question, choices []string) (nats [][]float64, tokens []int, err error)
 	// Generate answers each prompt greedily with at most maxTokens tokens (B).
-	Generate(ctx context.Context, prompts []string, maxTokens int) ([]Generation, error)
+	Generate(ctx context.Context, prompts []datasets.Question, maxTokens int) ([]Generation, error)
 	// ScoreResponses scores each given response as the continuation of its prompt (B).
-	ScoreResponses(ctx context.Context, prompts, responses []string) ([]Scored, error)
+	ScoreResponses(ctx context.Context, prompts []datasets.Question, responses []string) ([]Scored, error)
 	// CountTokens returns the number of tokens of each prompt (B) as the model reads it.
 	// It is not timed; tokens per second are computed from it.
-	CountTokens(ctx context.Context, prompts []string) ([]int, error)
+	CountTokens(ctx context.Context, prompts []datasets.Question) ([]int, error)
 }
 
 // Generation is an answer that a Subject generated.

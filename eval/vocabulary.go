@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"github.com/retort-ml/retort/datasets"
 )
 
 // feature is one entry of a sparse input.
@@ -22,11 +24,11 @@ type vocabulary struct {
 
 // newVocabulary keeps at most limit features, those that most prompts have; among equals
 // the first in byte order.
-func newVocabulary(prompts []string, limit int) *vocabulary {
+func newVocabulary(prompts []datasets.Question, limit int) *vocabulary {
 	counts := map[string]int{}
 	for _, prompt := range prompts {
 		seen := map[string]bool{}
-		for _, gram := range gramsOf(prompt) {
+		for _, gram := range gramsOf(prompt.Text) {
 			if !seen[gram] {
 				seen[gram] = true
 				counts[gram]++

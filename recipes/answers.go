@@ -193,7 +193,7 @@ func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, e
 		if l.student.bos >= 0 {
 			s.Tokens = append(s.Tokens, l.student.bos)
 		}
-		prompt, err := l.student.writer.Prompt(row.Prompt)
+		prompt, err := l.student.writer.Prompt(datasets.Ask(row.Prompt))
 		if err != nil {
 			return nil, fmt.Errorf("%s: example %s: %w", ref, row.ID, err)
 		}

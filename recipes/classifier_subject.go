@@ -90,7 +90,7 @@ func (l *classifier) encode(text string, limit int) (ids []int32, whole bool) {
 }
 
 // ScoreChoices returns the log-probabilities of the labels that choices name.
-func (l *classifier) ScoreChoices(_ context.Context, prompts, choices []string) ([][]float64, []int, error) {
+func (l *classifier) ScoreChoices(_ context.Context, prompts []datasets.Question, choices []string) ([][]float64, []int, error) {
 	classes, counts := make([]int32, len(choices)), make([]int, len(choices))
 	for i, choice := range choices {
 		class, err := l.model.Config.Label(choice)
@@ -101,7 +101,7 @@ func (l *classifier) ScoreChoices(_ context.Context, prompts, choices []string) 
 	}
 	texts := make([]model.Text, len(prompts))
 	for i, p := range prompts {
-		texts[i].Tokens, _ = l.encode(p, l.model.Config.MaxPositionEmbeddings)
+		texts[i].Tokens, _ = l.encode(p.Text, l.model.Config.MaxPositionEmbeddings)
 	}
 	logits, err := l.model.Logits(texts)
 	if err != nil {
@@ -121,20 +121,20 @@ func (l *classifier) ScoreChoices(_ context.Context, prompts, choices []string) 
 }
 
 // Generate is not what an encoder does.
-func (l *classifier) Generate(context.Context, []string, int) ([]eval.Generation, error) {
+func (l *classifier) Generate(context.Context, []datasets.Question, int) ([]eval.Generation, error) {
 	return nil, fmt.Errorf("a classifier generates no text: %w", errors.ErrUnsupported)
 }
 
 // ScoreResponses is not what an encoder does.
-func (l *classifier) ScoreResponses(context.Context, []string, []string) ([]eval.Scored, error) {
+func (l *classifier) ScoreResponses(context.Context, []datasets.Question, []string) ([]eval.Scored, error) {
 	return nil, fmt.Errorf("a classifier scores labels alone: %w", errors.ErrUnsupported)
 }
 
 // CountTokens counts the tokens of each prompt as the model reads it.
-func (l *classifier) CountTokens(_ context.Context, prompts []string) ([]int, error) {
+func (l *classifier) CountTokens(_ context.Context, prompts []datasets.Question) ([]int, error) {
 	counts := make([]int, len(prompts))
 	for i, p := range prompts {
-		ids, _ := l.encode(p, l.model.Config.MaxPositionEmbeddings)
+		ids, _ := l.encode(p.Text, l.model.Config.MaxPositionEmbeddings)
 		counts[i] = len(ids)
 	}
 	return counts, nil
@@ -190,11 +190,7 @@ func (s *classifierStage) ask(ctx context.Context, w *pipeline.Work, r *Recipe, 
 		return nil, err
 	}
 	for part := range slices.Chunk(list, askedAtOnce) {
-		prompts := make([]string, len(part))
-		for i, e := range part {
-			prompts[i] = e.Prompt
-		}
-		nats, _, err := teacher.Subject.ScoreChoices(ctx, prompts, labels)
+		nats, _, err := teacher.Subject.ScoreChoices(ctx, datasets.Questions(part), labels)
 		if err != nil {
 			return nil, err
 		}

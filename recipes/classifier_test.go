@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"github.com/retort-ml/retort/datasets"
 	"math"
 	"os"
 	"path/filepath"
@@ -111,7 +112,7 @@ func TestClassifierStages(t *testing.T) {
 		if !slices.Equal(c.model.Config.Labels, []string{"high", "low"}) {
 			t.Errorf("%s has the labels %v", name, c.model.Config.Labels)
 		}
-		nats, counts, err := c.ScoreChoices(t.Context(), []string{"printer 7 is out of paper", "server 5 is on fire"}, []string{"low", "high"})
+		nats, counts, err := c.ScoreChoices(t.Context(), asked("printer 7 is out of paper", "server 5 is on fire"), []string{"low", "high"})
 		if err != nil || !slices.Equal(counts, []int{1, 1}) {
 			t.Fatal(counts, err)
 		}
@@ -166,7 +167,7 @@ func TestClassifierCutsTexts(t *testing.T) {
 	if whole || len(short) != len(special)+3 || short[0] != all[0] {
 		t.Errorf("%v of %v, whole %v", short, all, whole)
 	}
-	if _, _, err := l.ScoreChoices(t.Context(), []string{"a"}, []string{"LABEL_7"}); err == nil || !strings.Contains(err.Error(), "LABEL_7") {
+	if _, _, err := l.ScoreChoices(t.Context(), asked("a"), []string{"LABEL_7"}); err == nil || !strings.Contains(err.Error(), "LABEL_7") {
 		t.Errorf("a choice that is no label: %v", err)
 	}
 	if _, err := l.Generate(t.Context(), nil, 1); !errors.Is(err, errors.ErrUnsupported) {
@@ -219,4 +220,13 @@ func TestClassifierOfDecoder(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "student big is no encoder") {
 		t.Errorf("error %v", err)
 	}
+}
+
+// asked are the questions of plain texts.
+func asked(texts ...string) []datasets.Question {
+	var list []datasets.Question
+	for _, t := range texts {
+		list = append(list, datasets.Ask(t))
+	}
+	return list
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/chat"
 	"github.com/retort-ml/retort/internal/chat/jinja"
@@ -142,7 +143,7 @@ func newChatPrompting(o *chatOptions, template *chat.Template, t *tokenizer.Toke
 	if p.now, err = o.now(); err != nil {
 		return nil, err
 	}
-	if p.asked, err = p.Prompt(probe); err != nil {
+	if p.asked, err = p.Prompt(datasets.Ask(probe)); err != nil {
 		return nil, err
 	}
 	if p.answered, err = p.learned(probe); err != nil {
@@ -163,21 +164,30 @@ func newChatPrompting(o *chatOptions, template *chat.Template, t *tokenizer.Toke
 	return p, nil
 }
 
-func (p *chatPrompting) request(prompt string, answer ...string) chat.Request {
-	r := chat.Request{Now: p.now, Extra: p.variables}
-	if p.options.System != "" {
-		r.Messages = append(r.Messages, chat.Text("system", p.options.System))
+// request is the conversation that asks q. The options' system turn begins it,
+// unless it has one of its own.
+func (p *chatPrompting) request(q datasets.Question) (chat.Request, error) {
+	r := chat.Request{Now: p.now, Extra: p.variables, Messages: []chat.Message{chat.Text("user", q.Text)}}
+	var err error
+	if q.Messages != "" {
+		if r.Messages, err = chat.ParseMessages([]byte(q.Messages)); err != nil {
+			return r, fmt.Errorf("messages: %w", err)
+		}
 	}
-	r.Messages = append(r.Messages, chat.Text("user", prompt))
-	for _, a := range answer {
-		r.Messages = append(r.Messages, chat.Text("assistant", a))
+	if p.options.System != "" && r.Messages[0].Role() != "system" && r.Messages[0].Role() != "developer" {
+		r.Messages = slices.Insert(r.Messages, 0, chat.Text("system", p.options.System))
 	}
-	return r
+	if q.Tools != "" {
+		if r.Tools, err = chat.ParseList([]byte(q.Tools)); err != nil {
+			return r, fmt.Errorf("tools: %w", err)
+		}
+	}
+	return r, nil
 }
 
 // learned is what is learned of an answer, its end too, after the probe's prompt.
 func (p *chatPrompting) learned(answer string) (string, error) {
-	c, err := p.template.Learned(p.request(probe, answer), chat.LearnOptions{Turns: chat.LastTurn, EndTokens: p.ends})
+	c, err := p.conversation(datasets.Ask(probe), chat.Text("assistant", answer), chat.LastTurn)
 	if err != nil {
 		return "", err
 	}
@@ -189,10 +199,44 @@ func (p *chatPrompting) learned(answer string) (string, error) {
 }
 
 // Prompt implements datasets.Prompting.
-func (p *chatPrompting) Prompt(text string) (string, error) {
-	r := p.request(text)
+func (p *chatPrompting) Prompt(q datasets.Question) (string, error) {
+	r, err := p.request(q)
+	if err != nil {
+		return "", err
+	}
 	r.AddGenerationPrompt = true
 	return p.template.Render(r)
+}
+
+// conversation is what q and the answer to it are as text, and what is learned of it.
+func (p *chatPrompting) conversation(q datasets.Question, answer chat.Message, turns chat.Turns) (*chat.Conversation, error) {
+	r, err := p.request(q)
+	if err != nil {
+		return nil, err
+	}
+	r.Messages = append(r.Messages, answer)
+	return p.template.Learned(r, chat.LearnOptions{Turns: turns, EndTokens: p.ends})
+}
+
+// Conversation implements datasets.Prompting.
+func (p *chatPrompting) Conversation(q datasets.Question, turn string, which datasets.Turns) (datasets.Written, error) {
+	answer, err := chat.ParseMessages([]byte("[" + turn + "]"))
+	if err != nil || len(answer) != 1 {
+		return datasets.Written{}, fmt.Errorf("the response's turn %q: want one message: %w", turn, err)
+	}
+	turns := chat.LastTurn
+	if which == datasets.AllTurns {
+		turns = chat.AllTurns
+	}
+	c, err := p.conversation(q, answer[0], turns)
+	if err != nil {
+		return datasets.Written{}, err
+	}
+	w := datasets.Written{Text: c.Text}
+	for _, s := range c.Spans {
+		w.Learned = append(w.Learned, datasets.Span{Start: s.Start, End: s.End})
+	}
+	return w, nil
 }
 
 // Response implements datasets.Prompting.

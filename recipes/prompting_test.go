@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"encoding/json"
+	"github.com/retort-ml/retort/datasets"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,7 +38,7 @@ func TestPromptsAreTurns(t *testing.T) {
 	if l, err = l.asked(&chatOptions{System: "Be brief."}, ""); err != nil {
 		t.Fatal(err)
 	}
-	prompt, err := l.writer.Prompt(" hi ")
+	prompt, err := l.writer.Prompt(datasets.Ask(" hi "))
 	if want := "<system>Be brief." + end + "\n<user>hi" + end + "\n<assistant>"; err != nil || prompt != want {
 		t.Errorf("prompt %q, %v, want %q", prompt, err, want)
 	}
@@ -76,7 +77,7 @@ func TestPromptsHaveTheDirectorysTokens(t *testing.T) {
 		if l, err = l.asked(&chatOptions{}, ""); err != nil {
 			t.Fatal(err)
 		}
-		prompt, err := l.writer.Prompt("hi")
+		prompt, err := l.writer.Prompt(datasets.Ask("hi"))
 		if want := "<user>"; err != nil || strings.HasPrefix(prompt, end+want) != (name == "cls_token") {
 			t.Errorf("with %s: prompt %q, %v", name, prompt, err)
 		}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/eval"
 	"github.com/retort-ml/retort/internal/model"
 )
@@ -18,12 +19,12 @@ type subject struct {
 func newSubject(l *loaded) *subject { return &subject{l, model.NewDecoder(l.model)} }
 
 // prompts are the token ids of prompts as the model reads them, with the beginning mark.
-func (s *subject) prompts(texts []string) ([][]int32, error) {
-	out := make([][]int32, len(texts))
-	for i, t := range texts {
-		written, err := s.writer.Prompt(t)
+func (s *subject) prompts(questions []datasets.Question) ([][]int32, error) {
+	out := make([][]int32, len(questions))
+	for i, q := range questions {
+		written, err := s.writer.Prompt(q)
 		if err != nil {
-			return nil, fmt.Errorf("prompt %q: %w", t, err)
+			return nil, fmt.Errorf("prompt %q: %w", q.Text, err)
 		}
 		if s.bos >= 0 {
 			out[i] = append(out[i], s.bos)
@@ -44,7 +45,7 @@ func (s *subject) response(text string) ([]int32, error) {
 
 // ScoreChoices scores each choice after each prompt. A choice's end token
 // counts only if one choice begins with another: then it tells them apart.
-func (s *subject) ScoreChoices(ctx context.Context, prompts, choices []string) ([][]float64, []int, error) {
+func (s *subject) ScoreChoices(ctx context.Context, prompts []datasets.Question, choices []string) ([][]float64, []int, error) {
 	ids := make([][]int32, len(choices))
 	counts := make([]int, len(choices))
 	for i, c := range choices {
@@ -82,7 +83,7 @@ func anyPrefix(lists [][]int32) bool {
 }
 
 // Generate answers each prompt greedily.
-func (s *subject) Generate(ctx context.Context, prompts []string, maxTokens int) ([]eval.Generation, error) {
+func (s *subject) Generate(ctx context.Context, prompts []datasets.Question, maxTokens int) ([]eval.Generation, error) {
 	out := make([]eval.Generation, len(prompts))
 	o := model.GenerateOptions{MaxTokens: maxTokens, Stop: s.stop}
 	asked, err := s.prompts(prompts)
@@ -101,7 +102,7 @@ func (s *subject) Generate(ctx context.Context, prompts []string, maxTokens int)
 }
 
 // ScoreResponses scores each response with its end token after its prompt.
-func (s *subject) ScoreResponses(ctx context.Context, prompts, responses []string) ([]eval.Scored, error) {
+func (s *subject) ScoreResponses(ctx context.Context, prompts []datasets.Question, responses []string) ([]eval.Scored, error) {
 	sequences, err := s.prompts(prompts)
 	if err != nil {
 		return nil, err
@@ -130,7 +131,7 @@ func (s *subject) ScoreResponses(ctx context.Context, prompts, responses []strin
 }
 
 // CountTokens counts the tokens of each prompt.
-func (s *subject) CountTokens(_ context.Context, prompts []string) ([]int, error) {
+func (s *subject) CountTokens(_ context.Context, prompts []datasets.Question) ([]int, error) {
 	out := make([]int, len(prompts))
 	asked, err := s.prompts(prompts)
 	for i, ids := range asked {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -53,7 +54,7 @@ func ask(t *testing.T, teacher distill.Teacher, requests []distill.Request) []di
 	t.Helper()
 	answers, got := make([]distill.Answer, len(requests)), make([]int, len(requests))
 	var inside, over atomic.Bool
-	err := teacher.Answer(t.Context(), requests, func(i int, a distill.Answer) error {
+	err := teacher.Answer(t.Context(), slices.All(requests), func(i int, a distill.Answer) error {
 		if inside.Swap(true) {
 			t.Error("done is called twice at the same time")
 		}
@@ -246,7 +247,7 @@ func testGiven(t *testing.T, s Suite) {
 func testCanceled(t *testing.T, s Suite) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := s.New(t).Answer(ctx, s.requests(), func(int, distill.Answer) error { return nil })
+	err := s.New(t).Answer(ctx, slices.All(s.requests()), func(int, distill.Answer) error { return nil })
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled before the start: error %v", err)
 	}
@@ -260,7 +261,7 @@ func testCanceledMidway(t *testing.T, s Suite) {
 		requests = append(requests, requests...) // more than are under way at a time
 	}
 	n := 0
-	err := s.New(t).Answer(ctx, requests, func(int, distill.Answer) error {
+	err := s.New(t).Answer(ctx, slices.All(requests), func(int, distill.Answer) error {
 		n++
 		cancel()
 		return nil
@@ -273,7 +274,7 @@ func testCanceledMidway(t *testing.T, s Suite) {
 func testDoneFails(t *testing.T, s Suite) {
 	full := errors.New("disk full")
 	n := 0
-	err := s.New(t).Answer(t.Context(), s.requests(), func(int, distill.Answer) error {
+	err := s.New(t).Answer(t.Context(), slices.All(s.requests()), func(int, distill.Answer) error {
 		n++
 		return full
 	})
