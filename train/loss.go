@@ -34,12 +34,12 @@ func newLossGraph(student Student, data Data, train bool, dropout float64) (*los
 
 // run returns the summed loss of b in nats and the sum of its weights; in
 // training it adds to the student's gradients.
-func (l *lossGraph) run(b datasets.Batch, dropoutKey uint64) (sum, weight float64, err error) {
+func (l *lossGraph) run(b datasets.Batch, objective Objective, dropoutKey uint64) (sum, weight float64, err error) {
 	in := inputs(b, l.rows)
 	for _, r := range in.Rows {
 		weight += float64(b.Weights[r])
 	}
-	if in.Loss, err = l.data.Objective.RowLoss(b, in.Rows); err != nil {
+	if in.Loss, err = objective.RowLoss(b, in.Rows); err != nil {
 		return 0, 0, err
 	}
 	in.DropoutKey = dropoutKey
@@ -80,7 +80,7 @@ func inputs(b datasets.Batch, n int) autodiff.Inputs {
 func (l *lossGraph) evaluate() (float64, error) {
 	var sum, weight float64
 	for i := range l.data.Source.Len(0) {
-		s, w, err := l.run(l.data.Source.At(0, i), 0)
+		s, w, err := l.run(l.data.Source.At(0, i), l.data.Objective, 0)
 		if err != nil {
 			return 0, fmt.Errorf("validation batch %d: %w", i, err)
 		}

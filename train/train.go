@@ -23,6 +23,10 @@ type Data struct {
 	Source    Source
 	Objective Objective
 	Bytes     int64 // of memory that it takes, to be counted in Options.Memory; 0 means next to nothing
+	// Write, if not nil, writes each batch anew just before the step that learns
+	// it, with the objective that fits: the student's own answers, say. It returns
+	// the same for the same batch, key and weights, and no more places than b has.
+	Write func(ctx context.Context, b datasets.Batch, key uint64) (datasets.Batch, Objective, error)
 }
 
 // Run trains the student's Params on Data. Valid, Report and Planned may be nil.
@@ -89,7 +93,10 @@ func (r *Run) Do(ctx context.Context) (Summary, error) {
 		if err := ctx.Err(); err != nil {
 			return s.summary, errors.Join(err, s.save())
 		}
-		if err := s.next(); err != nil {
+		if err := s.next(ctx); err != nil {
+			if ctx.Err() != nil { // the step was not done, and nothing of it stays
+				return s.summary, errors.Join(ctx.Err(), s.save())
+			}
 			return s.summary, fmt.Errorf("train: step %d of %d: %w", s.step+1, s.steps, err)
 		}
 		if s.step%s.o.CheckpointEvery == 0 && s.step < s.steps {
@@ -182,7 +189,7 @@ func (s *state) countSteps() int {
 }
 
 // next does one optimizer update.
-func (s *state) next() error {
+func (s *state) next(ctx context.Context) error {
 	for _, p := range s.params {
 		s.Student.Device().Clear(compute.Of(p.Grad))
 	}
@@ -196,7 +203,15 @@ func (s *state) next() error {
 	for i := s.batch; i < last; i++ {
 		b := s.Data.Source.At(s.epoch, i)
 		key := random.Key(s.o.Seed, fmt.Sprintf("dropout %d %d", s.epoch, i))
-		bs, bw, err := s.train.run(b, key)
+		objective := s.Data.Objective
+		if s.Data.Write != nil {
+			var err error
+			key := random.Key(s.o.Seed, fmt.Sprintf("write %d %d", s.epoch, i))
+			if b, objective, err = s.Data.Write(ctx, b, key); err != nil {
+				return fmt.Errorf("epoch %d batch %d: %w", s.epoch, i, err)
+			}
+		}
+		bs, bw, err := s.train.run(b, objective, key)
 		if err != nil {
 			return fmt.Errorf("epoch %d batch %d seed %d: %w", s.epoch, i, s.o.Seed, err)
 		}

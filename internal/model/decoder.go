@@ -18,20 +18,26 @@ type Decoder struct {
 	best    []int32 // the likeliest token of each, of greedy answers
 }
 
-// NewDecoder makes a Decoder of m, whose weights must not change while it is used.
+// NewDecoder makes a Decoder of m. Refresh must be called when m's weights have changed.
 func NewDecoder(m *Model) *Decoder {
-	for _, t := range m.allTargets() {
-		if u := *m.slot(t); u != nil {
-			u.Refresh(m.dev, m.weightOf(t))
-		}
-	}
 	d := &Decoder{m: m, eager: newEager(m.dev), memory: newCacheMemory(m.dev, m.cacheWidths())}
 	for _, l := range m.Layers {
 		if l.attention.Long != nil {
 			d.memory.longFrom, d.memory.keepsKeys = l.attention.LongFrom, l.attention.KeepsKeys
 		}
 	}
+	d.Refresh()
 	return d
+}
+
+// Refresh takes note that the model's weights have changed. Caches of before
+// are not to be continued.
+func (d *Decoder) Refresh() {
+	for _, t := range d.m.allTargets() {
+		if u := *d.m.slot(t); u != nil {
+			u.Refresh(d.m.dev, d.m.weightOf(t))
+		}
+	}
 }
 
 // cacheWidths are the widths G·E of each layer's keys.
