@@ -81,3 +81,26 @@ func TestForecastErrorsNameTheStage(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestPlanSaysWhatOthersCharge(t *testing.T) {
+	s := newStore(t)
+	charged := func(name string, c pipeline.Charge, err error) pipeline.Stage {
+		stage := copyStage(name, name, nil, nil, nil)
+		stage.Charge = func(context.Context, func(string) string) (pipeline.Charge, error) { return c, err }
+		return stage
+	}
+	stages := []pipeline.Stage{charged("a", pipeline.Charge{Calls: 1}, nil), charged("b", pipeline.Charge{Calls: 2, Likely: 0.5, Most: 3}, nil)}
+	mustRun(t, s, stages[:1], pipeline.Options{})
+	plan := mustPlan(t, s, stages)
+	if plan.Stages[0].Charge != nil {
+		t.Errorf("a stage that is reused is charged %+v", plan.Stages[0].Charge)
+	}
+	if c := plan.Stages[1].Charge; c == nil || *c != (pipeline.Charge{Calls: 2, Likely: 0.5, Most: 3}) {
+		t.Errorf("charge %+v", c)
+	}
+	broken := errors.New("no price")
+	_, err := pipeline.NewPlan(t.Context(), s, []pipeline.Stage{charged("c", pipeline.Charge{}, broken)})
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "stage c: what it costs") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -39,6 +39,8 @@ type PlannedStage struct {
 	// too much, and what would fit.
 	PeakBytes   int64  `json:"peak_bytes,omitempty"`
 	MemoryFault string `json:"memory_fault,omitempty"`
+	// Charge is what others will charge for the stage; nil if nobody does, or it does not run.
+	Charge *Charge `json:"charge,omitempty"`
 }
 
 // Err says which stages cannot run, with their names; nil if all can.
@@ -83,11 +85,12 @@ func NewPlan(ctx context.Context, s *Store, stages []Stage, targets ...string) (
 	if err != nil {
 		return nil, err
 	}
-	return plan, s.forecastMemory(ctx, plan, f)
+	return plan, s.forecast(ctx, plan, f)
 }
 
-// forecastMemory asks the stages that will run how much memory they take.
-func (s *Store) forecastMemory(ctx context.Context, plan *Plan, f *forecast) error {
+// forecast asks the stages that will run how much memory they take, and what
+// will be charged for them.
+func (s *Store) forecast(ctx context.Context, plan *Plan, f *forecast) error {
 	made := func(stage string) string {
 		for _, n := range f.nodes {
 			if n.stage.Name == stage && f.verdicts[n].usable() {
@@ -98,14 +101,24 @@ func (s *Store) forecastMemory(ctx context.Context, plan *Plan, f *forecast) err
 	}
 	var errs []error
 	for i, n := range plan.nodes {
-		if n.action != ActionRun || n.stage.Memory == nil {
+		if n.action != ActionRun {
 			continue
 		}
-		m, err := n.stage.Memory(ctx, made)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("stage %s: memory that it takes: %w", n.stage.Name, err))
+		p := &plan.Stages[i]
+		if n.stage.Memory != nil {
+			m, err := n.stage.Memory(ctx, made)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("stage %s: memory that it takes: %w", n.stage.Name, err))
+			}
+			p.PeakBytes, p.MemoryFault = m.PeakBytes, m.Fault
 		}
-		plan.Stages[i].PeakBytes, plan.Stages[i].MemoryFault = m.PeakBytes, m.Fault
+		if n.stage.Charge != nil {
+			c, err := n.stage.Charge(ctx, made)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("stage %s: what it costs: %w", n.stage.Name, err))
+			}
+			p.Charge = &c
+		}
 	}
 	return errors.Join(errs...)
 }

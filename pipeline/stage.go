@@ -39,12 +39,23 @@ type Stage struct {
 	// nobody can tell. made gives the directory of a stage's artifact, or "" if
 	// it is yet to be made: of this stage's inputs and of theirs.
 	Memory func(ctx context.Context, made func(stage string) string) (Memory, error)
+	// Charge forecasts what others will charge for Run; nil where nobody does.
+	Charge func(ctx context.Context, made func(stage string) string) (Charge, error)
 }
 
 // Memory is a forecast.
 type Memory struct {
 	PeakBytes int64  // most that the process takes while the stage runs; 0 means that nobody can tell
 	Fault     string // why the stage cannot run, and what would fit; empty if it can
+}
+
+// Charge is a forecast of what others charge for a stage's work.
+type Charge struct {
+	Calls  int     `json:"calls"`            // to their servers, that are not answered already
+	Likely float64 `json:"likely_usd"`       // US dollars
+	Most   float64 `json:"most_usd"`         // more cannot be charged without retries
+	Cap    float64 `json:"cap_usd"`          // at which the stage stops
+	Unsure string  `json:"unsure,omitempty"` // why this is not known, or may be wrong
 }
 
 // validate returns every fault of one stage that can be seen without the others.

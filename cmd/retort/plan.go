@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 
 	"github.com/retort-ml/retort/internal/bytesize"
 	"github.com/retort-ml/retort/pipeline"
@@ -14,7 +16,7 @@ import (
 func planCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:        "plan",
-		Usage:       "say which stages run would reuse and which it would run, why, and in how much memory",
+		Usage:       "say which stages run would reuse and which it would run, why, in how much memory and for how much money",
 		ArgsUsage:   "RECIPE",
 		Description: "Changes nothing. Fails, as run does, if a stage takes more memory than there is.",
 		Flags:       []cli.Flag{storeFlag(), setFlag(), targetFlag(), jsonFlag()},
@@ -34,16 +36,40 @@ func plan(c *cli.Context, s streams) error {
 	if c.Bool("json") {
 		return errors.Join(printJSON(s, plan), plan.Err())
 	}
-	t := newTable(s, "Stage", "Kind", "Action", "Why", "Peak memory", "Artifact")
+	header := []any{"Stage", "Kind", "Action", "Why", "Peak memory", "Artifact"}
+	charged := slices.ContainsFunc(plan.Stages, func(p pipeline.PlannedStage) bool { return p.Charge != nil })
+	if charged {
+		header = append(header, "Charge")
+	}
+	t := newTable(s, header...)
 	for _, stage := range plan.Stages {
 		why := stage.Reason
 		if stage.Resumes {
 			why += "; continues partial work"
 		}
-		t.AppendRow(table.Row{stage.Name, stage.Kind, stage.Action, why, peak(stage.PeakBytes), stage.ID[:16]})
+		row := table.Row{stage.Name, stage.Kind, stage.Action, why, peak(stage.PeakBytes), stage.ID[:16]}
+		if charged {
+			row = append(row, charge(stage.Charge))
+		}
+		t.AppendRow(row)
 	}
 	t.Render()
 	return plan.Err()
+}
+
+// charge is a forecast of money for people, empty where nobody charges.
+func charge(c *pipeline.Charge) string {
+	if c == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%d calls, likely $%.2f, at most $%.2f", c.Calls, c.Likely, c.Most)
+	if c.Cap > 0 {
+		text += fmt.Sprintf(", stops at $%.2f", c.Cap)
+	}
+	if c.Unsure != "" {
+		text += " (" + c.Unsure + ")"
+	}
+	return text
 }
 
 // peak is a forecast for people, empty where there is none.
