@@ -19,6 +19,8 @@ func writeWorked(t *testing.T) (*eval.Report, string) {
 	items, subjects := worked()
 	o := eval.Options{Metrics: eval.MetricNames(), Seed: 2, External: []eval.External{{Name: "published", Metric: "accuracy", Value: 0.882, Source: "a paper"}}}
 	r := evaluate(t, o, items, subjects...)
+	r.Data = []eval.DataNote{{Stage: "data|x", Counts: []eval.DataCount{{What: "near duplicates", Count: 123}}}}
+	r.Timing.Answers = []eval.AnswersNote{{Stage: "answers", Teacher: "gpt", Answers: 9, Cached: 4, Fresh: 5, Fees: 0.12345}}
 	dir := filepath.Join(t.TempDir(), "new", "report")
 	if err := r.Write(dir); err != nil {
 		t.Fatal(err)
@@ -175,4 +177,17 @@ func FuzzReadReport(f *testing.F) {
 		}
 		r.Findings()
 	})
+}
+
+func TestReportsSayWhatBecameOfRowsAndMoney(t *testing.T) {
+	_, dir := writeWorked(t)
+	text, err := os.ReadFile(filepath.Join(dir, eval.MarkdownFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`| data\|x | near duplicates | 123 |`, "| answers | gpt | 9 | 4 | 5 | 0 | 0 | $0.0000 | $0.1235 |"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
 }

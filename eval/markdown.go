@@ -32,6 +32,12 @@ func (r *Report) markdown(w io.Writer) error {
 	if rows := r.sourceTable(); len(rows) > 1 {
 		fmt.Fprintf(&out, "\n## Sources\n\n%s\n", FormatMarkdown.render(3, rows))
 	}
+	if rows := r.dataTable(); len(rows) > 1 {
+		fmt.Fprintf(&out, "\n## Data\n\n%s\n", FormatMarkdown.render(2, rows))
+	}
+	if rows := r.answersTable(); len(rows) > 1 {
+		fmt.Fprintf(&out, "\n## Teachers' answers\n\n%s\n", FormatMarkdown.render(2, rows))
+	}
 	if rows := r.timingTable(); len(rows) > 1 {
 		fmt.Fprintf(&out, "\n## Time\n\n%s\n", FormatMarkdown.render(2, rows))
 	}

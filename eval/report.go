@@ -12,6 +12,7 @@ type Report struct {
 	Options   Options    `json:"options"`      // as resolved
 	Models    []Model    `json:"models"`       // in the order given
 	External  []External `json:"external,omitempty"`
+	Data      []DataNote `json:"data,omitempty"` // of the datasets behind it; whoever runs Evaluate adds them
 
 	Timing Timing `json:"-"` // timing.json
 	Rows   []Row  `json:"-"` // items.parquet, model by model; not read back by ReadReport

@@ -4,6 +4,9 @@ package eval
 type Timing struct {
 	Schema int           `json:"schema"`
 	Models []ModelTiming `json:"models"` // in the order of the Report
+	// Answers are the teachers' answers that the models learned from; whoever runs
+	// Evaluate adds them.
+	Answers []AnswersNote `json:"answers,omitempty"`
 }
 
 // ModelTiming is how long one model took.
