@@ -185,7 +185,7 @@ func TestReportsSayWhatBecameOfRowsAndMoney(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`| data\|x | near duplicates | 123 |`, "| answers | gpt | 9 | 4 | 5 | 0 | 0 | $0.0000 | $0.1235 |"} {
+	for _, want := range []string{`| data&#124;x | near duplicates | 123 |`, "| answers | gpt | 9 | 4 | 5 | 0 | 0 | $0.0000 | $0.1235 |"} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
