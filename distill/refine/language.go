@@ -1,0 +1,4 @@
+package refine
+
+func KnownLanguages() []string { return nil }
+func Language(s string) string { return "" }
