@@ -106,7 +106,7 @@ func answerPlace(text string) (string, bool) {
 		return "", false
 	}
 	for line := range strings.Lines(text[all[len(all)-1][1]:]) {
-		if strings.Trim(line, " \t*_:$") != "" {
+		if strings.Trim(line, " \t\r\n*_:$") != "" {
 			return line, true
 		}
 	}
@@ -126,12 +126,12 @@ func firstNumber(place string) (first Number, ok bool) {
 	return first, ok
 }
 
-// lastNumber looks at the last 10,000 bytes first: a long text is read once more
-// only if they hold none.
+// lastNumber looks at the last 10,000 bytes first, and further ahead if they
+// hold none. It cuts between words, or within one that is longer than any number.
 func lastNumber(text string) (last Number, ok bool) {
-	const tail = 10_000
-	from := max(0, len(text)-tail)
-	for from > 0 && wordOrSign(text[from]) {
+	const piece = 10_000
+	from := max(0, len(text)-piece)
+	for least := max(0, from-2*longestNumber); from > least && text[from] != ' ' && text[from] != '\n'; {
 		from--
 	}
 	numbers(text, from, func(n Number, _, _ int) bool {
@@ -143,8 +143,6 @@ func lastNumber(text string) (last Number, ok bool) {
 	}
 	return last, ok
 }
-
-func wordOrSign(c byte) bool { return c != ' ' && c != '\n' }
 
 // compareNumbers says why two texts do not have one final number, "" if they do.
 func compareNumbers(answer, reference string, tolerance float64) string {

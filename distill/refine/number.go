@@ -39,56 +39,80 @@ func numbers(text string, from int, each func(n Number, start, end int) bool) {
 				m[i] += from
 			}
 		}
-		n, end, ok := readNumber(text, m)
-		if ok && !each(n, m[0], end) {
+		if from = pastWord(text, m); from > m[1] || inWord(text, m) {
+			continue
+		}
+		if n := readNumber(text, m); n.Value != nil {
+			if !each(n, m[0], m[1]) {
+				return
+			}
+		} else if m[12] >= 0 && m[14] < 0 && m[16] < 0 && !eachRun(text[:m[13]], m[12], each) {
 			return
 		}
-		from = end
 	}
 }
 
-// readNumber reads a match of numberPattern and says where it ends. It is no
-// number as part of a word (H2O, x2), of a date or path (3/4/2024), or if it is
-// too long. Of digits whose separators make no sense (1,2,3) it is the first.
-func readNumber(text string, m []int) (n Number, end int, ok bool) {
-	group := func(i int) string {
-		if m[2*i] < 0 {
-			return ""
-		}
-		return text[m[2*i]:m[2*i+1]]
+// group is the text of a group of numberPattern, "" if it is not there.
+func group(text string, m []int, i int) string {
+	if m[2*i] < 0 {
+		return ""
 	}
-	start, end := m[0], m[1]
-	negative := group(1) != "" || group(2) != ""
-	if start > 0 && wordByte(text[start-1]) {
-		if group(1) == "" {
-			return n, end, false
-		}
-		negative = group(2) != "" // GPT-4, 16-3: a hyphen, no sign
-		start++
-	}
-	if group(5) != "" && end < len(text) && text[end] == '/' {
+	return text[m[2*i]:m[2*i+1]]
+}
+
+// inWord says whether the digits of a match belong to a word: H2O, x2.
+func inWord(text string, m []int) bool {
+	return m[0] > 0 && wordByte(text[m[0]-1]) && group(text, m, 1) == ""
+}
+
+// pastWord is the end of a match, or of the date or path that goes on behind a
+// fraction: 3/4/2024.
+func pastWord(text string, m []int) int {
+	end := m[1]
+	if m[10] >= 0 && end < len(text) && text[end] == '/' {
 		for end < len(text) && (wordByte(text[end]) || text[end] == '/') {
 			end++
 		}
-		return n, end, false
 	}
-	value, exponent := readFraction(group(3), group(4), group(5)), group(7)+group(8)
-	if digits := group(6); digits != "" {
-		if value = readDecimal(digits); value == nil {
-			first := strings.IndexAny(digits, ".,'_\u202f")
-			if first <= 0 {
-				return n, end, false
-			}
-			value, exponent, end = readDecimal(digits[:first]), "", m[12]+first
-		}
+	return end
+}
+
+// readNumber reads a match; its Value is nil if the number is too long, or
+// digits and separators make no sense.
+func readNumber(text string, m []int) Number {
+	value := readFraction(group(text, m, 3), group(text, m, 4), group(text, m, 5))
+	if m[12] >= 0 {
+		value = readDecimal(group(text, m, 6))
 	}
-	if value = scale(value, exponent); value == nil {
-		return n, end, false
+	value = scale(value, group(text, m, 7)+group(text, m, 8))
+	if value == nil {
+		return Number{}
+	}
+	start, negative := m[0], group(text, m, 1) != "" || group(text, m, 2) != ""
+	if start > 0 && wordByte(text[start-1]) { // GPT-4, 16-3: a hyphen, no sign
+		start, negative = start+1, group(text, m, 2) != ""
 	}
 	if negative {
 		value.Neg(value)
 	}
-	return Number{Value: value, Percent: end == m[1] && group(9) != "", Text: strings.TrimSpace(text[start:end])}, end, true
+	return Number{Value: value, Percent: m[18] >= 0, Text: strings.TrimSpace(text[start:m[1]])}
+}
+
+// eachRun gives the runs of digits that separators make no number of: 1,2,3.
+func eachRun(text string, start int, each func(n Number, start, end int) bool) bool {
+	for start < len(text) {
+		end := start
+		for end < len(text) && text[end] >= '0' && text[end] <= '9' {
+			end++
+		}
+		if end > start {
+			if value := readDecimal(text[start:end]); value != nil && !each(Number{Value: value, Text: text[start:end]}, start, end) {
+				return false
+			}
+		}
+		start = max(end, start+1)
+	}
+	return true
 }
 
 // wordByte says whether a digit after c belongs to a word. Characters beyond
@@ -171,5 +195,6 @@ func hundredth(v *big.Rat) *big.Rat { return new(big.Rat).Mul(v, big.NewRat(1, 1
 // near compares exactly; tolerance is finite and not negative.
 func near(a, b *big.Rat, tolerance float64) bool {
 	difference := new(big.Rat).Sub(a, b)
-	return difference.Abs(difference).Cmp(new(big.Rat).SetFloat64(tolerance)) <= 0
+	limit, _ := new(big.Rat).SetString(strconv.FormatFloat(tolerance, 'g', -1, 64)) // 0.3 as it is written
+	return difference.Abs(difference).Cmp(limit) <= 0
 }

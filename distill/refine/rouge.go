@@ -63,27 +63,35 @@ func numberWords(ids map[string]int32, words []string) []int32 {
 	return out
 }
 
-// lcs is the length of the longest common subsequence, 64 places of a at a time
-// (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"; lcsRef is its
-// meaning): a zero bit of row is a place where the length grows.
-func lcs(a, b []int32) int {
-	if len(a) == 0 || len(b) == 0 {
-		return 0
-	}
-	size := (len(a) + 63) / 64
-	places := make(map[int32][]uint64, len(a))
-	for i, w := range a {
-		if places[w] == nil {
-			places[w] = make([]uint64, size)
+func lcs(a, b []int32) int { return newSequence(a).common(b) }
+
+// sequence is words, prepared to be compared with many others.
+type sequence struct {
+	words  int
+	places map[int32][]uint64 // the places of a word, a bit each
+}
+
+func newSequence(words []int32) sequence {
+	s := sequence{len(words), make(map[int32][]uint64, len(words))}
+	for i, w := range words {
+		if s.places[w] == nil {
+			s.places[w] = make([]uint64, (len(words)+63)/64)
 		}
-		places[w][i/64] |= 1 << (i % 64)
+		s.places[w][i/64] |= 1 << (i % 64)
 	}
-	row := make([]uint64, size)
+	return s
+}
+
+// common is the length of the longest common subsequence with others, 64 places
+// at a time (Hyyrö 2004, "Bit-parallel LCS-length computation revisited"; lcsRef
+// in the tests is its meaning): a zero bit of row is a place where it grows.
+func (s sequence) common(others []int32) int {
+	row := make([]uint64, (s.words+63)/64)
 	for k := range row {
 		row[k] = ^uint64(0)
 	}
-	for _, w := range b {
-		at := places[w]
+	for _, w := range others {
+		at := s.places[w]
 		if at == nil {
 			continue
 		}
@@ -97,8 +105,8 @@ func lcs(a, b []int32) int {
 	}
 	length := 0
 	for k, v := range row {
-		if k == size-1 && len(a)%64 != 0 {
-			v |= ^uint64(0) << (len(a) % 64)
+		if k == len(row)-1 && s.words%64 != 0 {
+			v |= ^uint64(0) << (s.words % 64)
 		}
 		length += bits.OnesCount64(^v)
 	}

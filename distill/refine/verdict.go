@@ -42,10 +42,11 @@ func ParsePair(reply string) Verdict {
 	var words []string
 	for value := range jsonValues(reply, '{') {
 		var v struct {
-			Winner json.RawMessage `json:"winner"`
+			Winner any `json:"winner"`
 		}
 		if json.Unmarshal(value, &v) == nil && v.Winner != nil {
-			words = append(words, scalar(v.Winner))
+			word, _ := v.Winner.(string) // what is no text names nobody
+			words = append(words, word)
 		}
 	}
 	if len(words) == 0 {
