@@ -25,8 +25,13 @@ import (
 // Numbers are decimals with a sign, a currency sign, an exponent (1.5e3, 2×10^3)
 // and groups of thousands (1,234.5 1.234,5 1'234 and no-break spaces; 1,234 is
 // 1234, 12,5 is 12.5, 1.234 is 1.234), fractions (3/4, 1 1/2, ½, \frac{3}{4}),
-// and percentages. A digit that follows a letter, as in H2O, is none.
+// and percentages. A digit that follows a letter, as in H2O, is none. Of a text
+// longer than 64 KiB the end is read.
 func FinalNumber(text string) (Number, bool) {
+	if cut := len(text) - longestFinal; cut > 0 {
+		text = text[cut:]
+		text = text[max(0, strings.IndexAny(text, " \n")):] // no half of a number
+	}
 	text = plain(text)
 	if place, ok := hashPlace(text); ok {
 		return firstNumber(place)
@@ -39,6 +44,9 @@ func FinalNumber(text string) (Number, bool) {
 	}
 	return lastNumber(text)
 }
+
+// longestFinal is how many bytes at the end of a text are searched for its number.
+const longestFinal = 64 << 10
 
 func hashPlace(text string) (string, bool) {
 	found, last := "", ""
@@ -96,7 +104,7 @@ func boxedPlace(text string) (string, bool) {
 
 // answerLine finds where a text announces its answer: at the start of a line,
 // or within one.
-var answerLine = regexp.MustCompile(`(?im)(?:^[\s>*_#-]*(?:a|(?:the |my |so,? |therefore,? )*(?:final )?answer|(?:die )?(?:end|endgültige )?antwort|(?:la )?r[ée]ponse(?: finale)?|(?:la )?respuesta(?: final)?|(?:la )?risposta(?: finale)?|(?:a )?resposta(?: final)?|(?:het )?antwoord|(?:итоговый )?ответ|(?:最终)?答案)[*_ ]*[:：]` +
+var answerLine = regexp.MustCompile(`(?im)(?:^[ \t>*_#-]*(?:a|(?:the |my |so,? |therefore,? )*(?:final )?answer|(?:die )?(?:end|endgültige )?antwort|(?:la )?r[ée]ponse(?: finale)?|(?:la )?respuesta(?: final)?|(?:la )?risposta(?: finale)?|(?:a )?resposta(?: final)?|(?:het )?antwoord|(?:итоговый )?ответ|(?:最终)?答案)[*_ ]*[:：]` +
 	`|(?:\banswer|\bantwort|\br[ée]ponse|\brespuesta|\brisposta|\bresposta|\bantwoord|ответ|答案)(?: (?:to the (?:question|problem)|finale?))?[*_ ]*(?: is | ist | est | es | is | è | é | equals |[:：]|为|是))`)
 
 // answerPlace is the line that follows the last announcement of an answer.

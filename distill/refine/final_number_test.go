@@ -110,6 +110,9 @@ func TestNumbersEqual(t *testing.T) {
 }
 
 func TestFinalNumberOfHugeTexts(t *testing.T) {
+	if n, ok := refine.FinalNumber("#### 5" + strings.Repeat("\nword", 20_000)); ok {
+		t.Errorf("%+v: further than the end", n)
+	}
 	for name, text := range map[string]string{
 		"digits":      strings.Repeat("9", 1<<20),
 		"list":        strings.Repeat("1,", 1<<19) + "7",

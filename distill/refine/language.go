@@ -57,7 +57,7 @@ func KnownLanguages() []string {
 const languageReach = 20_000
 
 // foreign is what says nothing about a text's language: code and addresses.
-var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|`[^`\n]*`|https?://\\S+|\\S+@\\S+")
+var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|`[^`\n]*`|https?://\\S+|[\\w.+-]{1,64}@[\\w.-]{1,255}")
 
 // Language is the ISO 639-1 code of the language that most of a text is in, or
 // "" if there is too little text to tell. The script decides; where languages
