@@ -63,7 +63,9 @@ var foreign = regexp.MustCompile("(?s)```.*?(?:```|$)|`[^`\n]*`|https?://\\S+|[\
 // "" if there is too little text to tell. The script decides; where languages
 // share one, their frequent words, letters and endings do. Code between
 // backquotes and addresses do not count. It is meant for sentences: of single
-// words it usually knows none.
+// words it usually knows none. Of 72 sentences in 24 languages that it was not
+// made with (language_fresh_test.go) it knew 64 and took one for another; of the
+// 48 that have more than a few words, 47 and none.
 func Language(text string) string {
 	if len(text) > languageReach {
 		text = strings.ToValidUTF8(text[:languageReach], "")
