@@ -39,6 +39,7 @@ var allowed = map[string][]string{
 	"train":                {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/safetensors", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory"},
 	"distill":              {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/random", "internal/atomicfile"},
 	"distill/teachertest":  {"distill", "internal/model"},
+	"distill/refine":       {},
 	"quantize":             {"internal/model", "internal/autodiff", "internal/compute", "internal/gguf", "internal/tokenizer", "internal/atomicfile"},
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
@@ -66,6 +67,8 @@ var owners = map[string][]string{
 	"gonum.org/v1/gonum":               {"eval"},
 	"github.com/chewxy/hm":             {"internal/autodiff"},
 	"golang.org/x/term":                {"cmd/retort"},
+
+	"github.com/santhosh-tekuri/jsonschema/v6": {"distill/refine"},
 }
 
 type goPackage struct {
