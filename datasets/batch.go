@@ -186,7 +186,7 @@ func (o BatchOptions) validate() error {
 // which is not its first.
 func (o BatchOptions) weight(s *Sequence, at int) float32 {
 	w := o.PromptWeight
-	if s.learns(at) {
+	if s.Learns(at) {
 		w = o.ResponseWeight
 	}
 	if s.Weight != 0 {

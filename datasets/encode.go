@@ -62,9 +62,9 @@ type Sequence struct {
 	Example int     // index in the examples encoded
 }
 
-// learns tells whether the token at that place is learned. The first never is:
+// Learns tells whether the token at that place is learned. The first never is:
 // nothing predicts it.
-func (s *Sequence) learns(at int) bool {
+func (s *Sequence) Learns(at int) bool {
 	if s.Learned != nil {
 		return at > 0 && s.Learned[at]
 	}
@@ -75,7 +75,7 @@ func (s *Sequence) learns(at int) bool {
 func (s *Sequence) LearnedTokens() int {
 	n := 0
 	for at := range s.Tokens {
-		if s.learns(at) {
+		if s.Learns(at) {
 			n++
 		}
 	}

@@ -27,9 +27,6 @@ const (
 
 const (
 	tokensFormat = 1
-	// shardTokens and shardSequences end a file: what a kill costs at most.
-	shardTokens    = 1 << 24
-	shardSequences = 1 << 18
 	// A record batch has at most so many sequences, and ends with the one that
 	// makes it so many tokens.
 	recordSequences = 1024
@@ -71,9 +68,15 @@ func (r TokensRule) with(f Format) TokensRule {
 	return r
 }
 
+// shards say when a file ends: with the sequence that makes it so many, or so
+// many tokens. What is in a file that has not ended is lost by a kill.
+type shards struct{ Sequences, Tokens int }
+
+func defaultShards() shards { return shards{Sequences: 1 << 18, Tokens: 1 << 24} }
+
 // hash names the rule and the layout of files.
-func (r TokensRule) hash() string {
-	data, err := json.Marshal([]any{tokensFormat, shardTokens, shardSequences, recordSequences, recordTokens, r})
+func (r TokensRule) hash(limit shards) string {
+	data, err := json.Marshal([]any{tokensFormat, limit, recordSequences, recordTokens, r})
 	if err != nil {
 		panic(err) // texts and numbers
 	}
@@ -119,6 +122,6 @@ func state(info *TokensInfo) map[string]any {
 	for i, f := range info.Files {
 		files[i] = map[string]string{"filename": f.File}
 	}
-	return map[string]any{"_data_files": files, "_fingerprint": info.hash()[:16], "_format_columns": nil,
+	return map[string]any{"_data_files": files, "_fingerprint": info.hash(defaultShards())[:16], "_format_columns": nil,
 		"_format_kwargs": map[string]any{}, "_format_type": nil, "_output_all_columns": false, "_split": nil}
 }

@@ -64,7 +64,7 @@ func (b *recordBuffers) add(s *Sequence) {
 	for at, id := range s.Tokens {
 		b.ids = little.AppendUint32(b.ids, uint32(id))
 		learned := byte(0)
-		if s.learns(at) {
+		if s.Learns(at) {
 			learned = 1
 		}
 		b.mask = append(b.mask, learned)

@@ -1,6 +1,9 @@
 package datasets
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // TokenStatistics are about the lengths of sequences, in tokens.
 type TokenStatistics struct {
@@ -17,6 +20,10 @@ type Lengths struct {
 	P50  int     `json:"p50"`
 	P95  int     `json:"p95"`
 	Max  int     `json:"max"`
+}
+
+func (l Lengths) String() string {
+	return fmt.Sprintf("min %d, mean %.1f, p50 %d, p95 %d, max %d", l.Min, l.Mean, l.P50, l.P95, l.Max)
 }
 
 // LengthCounts counts sequences by their lengths.

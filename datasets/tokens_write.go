@@ -29,6 +29,7 @@ type part struct {
 type tokensWriter struct {
 	dir      string
 	rule     TokensRule
+	shards   shards
 	parts    []part
 	counts   EncodeCounts
 	progress func(examples int)
@@ -40,17 +41,21 @@ type tokensWriter struct {
 	index  []byte
 }
 
-// WriteTokens encodes examples into a token cache in dir, which it makes, and
-// opens it. A file at a time is kept when it is whole: called again with the
+// WriteTokens encodes examples into a token cache in dir, which it makes and in
+// which nothing else may be, and opens it. A file at a time is kept when it is whole: called again with the
 // same rule and examples after an error or a kill, it goes on after the last,
 // and the bytes are the same as if nothing had happened. What is there of
 // another rule is removed. rule says where the examples are from and what the
 // tokenizer is; the rest of it comes from f. progress may be nil.
 func WriteTokens(ctx context.Context, dir string, tok Encoder, examples iter.Seq2[Example, error], f Format, rule TokensRule, progress func(examples int)) (*TokenCache, error) {
+	return writeTokens(ctx, dir, tok, examples, f, rule, progress, defaultShards())
+}
+
+func writeTokens(ctx context.Context, dir string, tok Encoder, examples iter.Seq2[Example, error], f Format, rule TokensRule, progress func(examples int), limit shards) (*TokenCache, error) {
 	if err := f.Validate(); err != nil {
 		return nil, err
 	}
-	w := &tokensWriter{dir: dir, rule: rule.with(f), progress: progress}
+	w := &tokensWriter{dir: dir, rule: rule.with(f), progress: progress, shards: limit}
 	if info, err := readTokensInfo(filepath.Join(dir, tokensFile)); err == nil && info.TokensRule == w.rule {
 		if c, err := OpenTokens(dir); err == nil {
 			return c, nil
@@ -110,7 +115,7 @@ func (w *tokensWriter) put(s *Sequence) error {
 	if err := w.stream.add(s); err != nil {
 		return err
 	}
-	if w.sequences() >= shardSequences || w.stream.tokens >= shardTokens {
+	if w.sequences() >= w.shards.Sequences || w.stream.tokens >= int64(w.shards.Tokens) {
 		return w.endPart()
 	}
 	return nil
@@ -138,7 +143,7 @@ func (w *tokensWriter) endPart() error {
 	if err := atomicfile.WriteBytes(w.path("part-%05d.idx"), w.index); err != nil {
 		return err
 	}
-	p := part{Rule: w.rule.hash(), Counts: w.counts, Records: w.stream.records,
+	p := part{Rule: w.rule.hash(w.shards), Counts: w.counts, Records: w.stream.records,
 		File:  TokensFile{FileSum: w.sum.of(filepath.Base(w.path("part-%05d.arrow"))), Sequences: w.sequences(), Tokens: w.stream.tokens},
 		Index: sumOf(filepath.Base(w.path("part-%05d.idx")), w.index)}
 	if err := writeJSON(w.path("part-%05d.json"), p); err != nil {
@@ -182,7 +187,7 @@ func (w *tokensWriter) resume() error {
 // file the last name already.
 func (w *tokensWriter) whole() (p part, ok bool) {
 	data, err := os.ReadFile(w.path("part-%05d.json"))
-	if err != nil || json.Unmarshal(data, &p) != nil || p.Rule != w.rule.hash() {
+	if err != nil || json.Unmarshal(data, &p) != nil || p.Rule != w.rule.hash(w.shards) {
 		return p, false
 	}
 	if named, _ := filepath.Glob(w.path("data-%05d-of-*.arrow")); len(named) == 1 {
