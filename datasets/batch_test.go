@@ -38,10 +38,20 @@ func batches(t *testing.T, s []datasets.Sequence, o datasets.BatchOptions) *data
 	return b
 }
 
+// batchAt is batch i of an epoch.
+func batchAt(t *testing.T, b *datasets.Batches, epoch, i int) datasets.Batch {
+	t.Helper()
+	batch, err := b.At(epoch, i)
+	if err != nil {
+		t.Error(err)
+	}
+	return batch
+}
+
 // supervised lists what an epoch learns: example, target, offset and weight.
 func supervised(b *datasets.Batches, epoch int) []string {
 	var all []string
-	for batch := range b.Epoch(epoch) {
+	for batch, _ := range b.Epoch(epoch) {
 		for i, w := range batch.Weights {
 			if w > 0 {
 				all = append(all, fmt.Sprint(batch.Example[i], batch.Targets[i], batch.Offset[i], w))
@@ -78,7 +88,7 @@ func TestBatchByHand(t *testing.T) {
 		Weights:   make([]float32, 18),
 	}
 	copy(want.Weights, []float32{0.5, 0.5, 1, 1, 0, 0.5, 1, 0})
-	if got := b.At(0, 0); !reflect.DeepEqual(got, want) {
+	if got := batchAt(t, b, 0, 0); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }
@@ -114,7 +124,7 @@ func TestLayout(t *testing.T) {
 	b := batches(t, s, datasets.BatchOptions{Rows: 4, Length: 64, PromptWeight: 1, ResponseWeight: 1, Seed: 9})
 	seen := map[int32]bool{}
 	rows := 0
-	for batch := range b.Epoch(1) {
+	for batch, _ := range b.Epoch(1) {
 		for i, segment := range batch.Segments {
 			first := i%batch.T == 0
 			if segment == 0 {
@@ -174,7 +184,7 @@ func TestPackingIsFirstFit(t *testing.T) {
 		t.Fatalf("%d rows, want %d", b.Len(0), len(free))
 	}
 	for r := range free {
-		for _, e := range b.At(0, r).Example {
+		for _, e := range batchAt(t, b, 0, r).Example {
 			if e >= 0 && want[int(e)] != r {
 				t.Fatalf("example %d is in row %d, want %d", e, r, want[int(e)])
 			}
@@ -187,7 +197,7 @@ func TestResumeAtCursor(t *testing.T) {
 	o := datasets.BatchOptions{Rows: 4, Length: 40, ResponseWeight: 1, Seed: 7}
 	var all []datasets.Batch
 	for epoch := range 3 {
-		for batch := range batches(t, s, o).Epoch(epoch) {
+		for batch, _ := range batches(t, s, o).Epoch(epoch) {
 			all = append(all, batch)
 		}
 	}
@@ -196,7 +206,7 @@ func TestResumeAtCursor(t *testing.T) {
 	for epoch := range 3 {
 		for i := range fresh.Len(epoch) {
 			// A run that resumes has laid out nothing before.
-			if got := batches(t, s, o).At(epoch, i); !reflect.DeepEqual(got, all[at]) {
+			if got := batchAt(t, batches(t, s, o), epoch, i); !reflect.DeepEqual(got, all[at]) {
 				t.Fatalf("epoch %d batch %d differs", epoch, i)
 			}
 			at++
@@ -212,7 +222,7 @@ func TestShuffle(t *testing.T) {
 	o := datasets.BatchOptions{Rows: 2, Length: 64, ResponseWeight: 1}
 	first := func(seed uint64, epoch int, inOrder bool) []int32 {
 		o.Seed, o.InOrder = seed, inOrder
-		return batches(t, s, o).At(epoch, 0).Tokens
+		return batchAt(t, batches(t, s, o), epoch, 0).Tokens
 	}
 	if reflect.DeepEqual(first(0, 0, false), first(0, 1, false)) {
 		t.Error("two epochs alike")
@@ -227,12 +237,12 @@ func TestShuffle(t *testing.T) {
 
 func TestBatchesFromManyGoroutines(t *testing.T) {
 	b := batches(t, sequences(50), datasets.BatchOptions{Rows: 2, Length: 64, ResponseWeight: 1})
-	want := [2]datasets.Batch{b.At(0, 0), b.At(1, 0)}
+	want := [2]datasets.Batch{batchAt(t, b, 0, 0), batchAt(t, b, 1, 0)}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Go(func() {
 			for range 20 {
-				if !reflect.DeepEqual(b.At(i%2, 0), want[i%2]) {
+				if !reflect.DeepEqual(batchAt(t, b, i%2, 0), want[i%2]) {
 					t.Error("another batch")
 				}
 			}

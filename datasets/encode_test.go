@@ -57,8 +57,8 @@ func TestEncode(t *testing.T) {
 		{"the ids 0", datasets.Format{}, []int32{0, 'a', 'b', 'c', 0}, 3},
 		{"prompt only", datasets.Format{Writer: turns{}, BOS: 1, EOS: 2, OmitResponse: true}, []int32{1, '<', 'a', 'b'}, 4},
 	} {
-		got, skipped, err := datasets.Encode(bytewise{}, examples, c.format)
-		if err != nil || skipped.Total() != 0 {
+		got, skipped, err := datasets.Encode(t.Context(), bytewise{}, examples, c.format)
+		if err != nil || skipped.Lost() != 0 {
 			t.Errorf("%s: %v, skipped %+v", c.name, err, skipped)
 			continue
 		}
@@ -70,27 +70,31 @@ func TestEncode(t *testing.T) {
 
 func TestEncodeCountsWhatItSkips(t *testing.T) {
 	examples := []datasets.Example{example("", "a"), example("b", ""), example("c", strings.Repeat("x", 20)), example("d", "e")}
-	f := datasets.Format{BOS: -1, EOS: -1, MaxTokens: 20}
-	got, skipped, err := datasets.Encode(bytewise{}, examples, f)
+	f := datasets.Format{BOS: -1, EOS: -1, MaxTokens: 20, NothingLearned: datasets.DropUnlearned}
+	got, skipped, err := datasets.Encode(t.Context(), bytewise{}, examples, f)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (datasets.Skipped{TooLong: 1, EmptyPrompt: 1, EmptyResponse: 1}); skipped != want {
+	want := datasets.EncodeCounts{Examples: 4, Sequences: 1, TooLong: 1, Unlearned: 2, First: []datasets.Lost{
+		{ID: "id-", File: "f.parquet", Row: 5, Reason: datasets.EmptyPrompt, Why: "no token comes before the response, so nothing could predict its first"},
+		{ID: "id-b", File: "f.parquet", Row: 5, Reason: datasets.EmptyResponse, Why: "the response has no token"},
+		{ID: "id-c", File: "f.parquet", Row: 5, Reason: datasets.TooLong, Why: "21 tokens, more than 20"}}}
+	if !reflect.DeepEqual(skipped, want) {
 		t.Errorf("skipped %+v, want %+v", skipped, want)
 	}
 	if len(got) != 1 || got[0].Example != 3 {
 		t.Errorf("sequences %+v, want that of example 3", got)
 	}
-	f.OnTooLong = datasets.ErrorTooLong
-	_, _, err = datasets.Encode(bytewise{}, examples, f)
+	f.TooLong = datasets.ErrorTooLong
+	_, _, err = datasets.Encode(t.Context(), bytewise{}, examples, f)
 	wantError(t, "too long", err, "id-c", "f.parquet row 5", "21 tokens, more than 20")
 }
 
 func TestEncodeErrors(t *testing.T) {
-	_, _, err := datasets.Encode(bytewise{}, nil, datasets.Format{BOS: -2, EOS: -9, MaxTokens: -1, OnTooLong: "cut"})
-	wantError(t, "format", err, "BOS: -2", "EOS: -9", "max tokens: -1", `on too long: "cut": want skip or error`)
-	_, _, err = datasets.Encode(negative{}, []datasets.Example{example("a", "b")}, datasets.Format{BOS: -1, EOS: -1})
+	_, _, err := datasets.Encode(t.Context(), bytewise{}, nil, datasets.Format{BOS: -2, EOS: -9, MaxTokens: -1, TooLong: "cut", Turns: "some", NothingLearned: "cry"})
+	wantError(t, "format", err, "BOS: -2", "EOS: -9", "max tokens: -1", `too long: "cut": want one of [drop error truncate_left truncate_right]`, `turns: "some"`, `nothing learned: "cry"`)
+	_, _, err = datasets.Encode(t.Context(), negative{}, []datasets.Example{example("a", "b")}, datasets.Format{BOS: -1, EOS: -1})
 	wantError(t, "a negative id", err, "id-a", "the id -7")
-	_, _, err = datasets.Encode(bytewise{}, []datasets.Example{example("a", "!")}, datasets.Format{Writer: turns{}})
+	_, _, err = datasets.Encode(t.Context(), bytewise{}, []datasets.Example{example("a", "!")}, datasets.Format{Writer: turns{}})
 	wantError(t, "a writer's error", err, "id-a", "f.parquet row 5", "not a turn")
 }

@@ -6,34 +6,77 @@ import (
 	"math/rand/v2"
 )
 
-// rows returns the layout of an epoch: the sequences of every row, by index.
-func (b *Batches) rows(epoch int) [][]int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+// layout is the rows of an epoch: which sequences each has. A sequence takes 12
+// bytes, a row 8, and nothing more is allocated from epoch to epoch.
+type layout struct {
+	made  bool
+	epoch int
+
+	order   []uint32 // sequences by index, as they are packed
+	row     []uint32 // of each of order: the row it is in
+	members []uint32 // order, sorted by row
+	ends    []uint32 // where each row ends in members
+	shown   []uint32 // rows in the epoch's order
+	free    freeRows
+}
+
+func (l *layout) rows() int { return len(l.shown) }
+
+// at is the sequences of row r of the epoch.
+func (l *layout) at(r int) []uint32 {
+	row, from := l.shown[r], uint32(0)
+	if row > 0 {
+		from = l.ends[row-1]
+	}
+	return l.members[from:l.ends[row]]
+}
+
+// arranged is the layout of an epoch. The caller holds mu.
+func (b *Batches) arranged(epoch int) *layout {
+	l := &b.layout
 	if b.opts.InOrder {
 		epoch = 0
 	}
-	if b.layout == nil || b.epoch != epoch {
-		b.layout, b.epoch = b.arrange(epoch), epoch
+	if !l.made || l.epoch != epoch {
+		l.arrange(b.sequences, b.opts, epoch)
 	}
-	return b.layout
+	return l
 }
 
-func (b *Batches) arrange(epoch int) [][]int {
-	order := make([]int, len(b.sequences))
-	for i := range order {
-		order[i] = i
+func (l *layout) arrange(sequences Sequences, o BatchOptions, epoch int) {
+	l.made, l.epoch = true, epoch
+	l.order = counted(l.order, sequences.Len())
+	if o.InOrder {
+		l.pack(sequences, o)
+		return
 	}
-	if b.opts.InOrder {
-		return b.pack(order)
-	}
-	random := shuffleStream(b.opts.Seed, epoch)
-	random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
-	rows := b.pack(order)
+	random := shuffleStream(o.Seed, epoch)
+	shuffle(random, l.order)
+	l.pack(sequences, o)
 	// Later sequences fill the gaps of earlier rows, so that the first rows hold
 	// the most and the shortest ones. A second shuffle makes batches alike.
-	random.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
-	return rows
+	shuffle(random, l.shown)
+}
+
+func shuffle(random *rand.Rand, list []uint32) {
+	random.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+}
+
+// counted is 0, 1, … n−1, in list if it has room.
+func counted(list []uint32, n int) []uint32 {
+	list = sized(list, n)
+	for i := range list {
+		list[i] = uint32(i)
+	}
+	return list
+}
+
+// sized is n numbers, in list if it has room.
+func sized(list []uint32, n int) []uint32 {
+	if cap(list) < n {
+		return make([]uint32, n)
+	}
+	return list[:n]
 }
 
 // shuffleStream is the random stream of one epoch's order.
@@ -44,59 +87,40 @@ func shuffleStream(seed uint64, epoch int) *rand.Rand {
 }
 
 // pack puts each sequence, in order, into the first row that has room.
-func (b *Batches) pack(order []int) [][]int {
-	if b.opts.NoPacking {
-		rows := make([][]int, len(order))
-		for i, index := range order {
-			rows[i] = []int{index}
+func (l *layout) pack(sequences Sequences, o BatchOptions) {
+	if o.NoPacking {
+		l.members = l.order
+		l.ends = counted(l.ends, len(l.order))
+		for i := range l.ends {
+			l.ends[i]++
 		}
-		return rows
+		l.shown = counted(l.shown, len(l.order))
+		return
 	}
-	free := newFreeRows(len(order), b.opts.Length)
-	rows := make([][]int, 0, len(order))
-	for _, index := range order {
-		r := free.take(len(b.sequences[index].Tokens))
-		if r == len(rows) {
-			rows = append(rows, nil)
-		}
-		rows[r] = append(rows[r], index)
+	l.free.reset(len(l.order), o.Length)
+	l.row = sized(l.row, len(l.order))
+	for i, index := range l.order {
+		l.row[i] = uint32(l.free.take(sequences.Size(int(index))))
 	}
-	return rows
+	l.gather(l.free.used)
 }
 
-// freeRows finds the first of n rows with room for a sequence in O(log n): a
-// complete binary tree whose leaves are the free tokens of each row, and whose
-// inner nodes the most below them.
-type freeRows struct {
-	leaves int // a power of two
-	most   []int
-}
-
-func newFreeRows(n, length int) *freeRows {
-	f := &freeRows{leaves: 1}
-	for f.leaves < n {
-		f.leaves *= 2
-	}
-	f.most = make([]int, 2*f.leaves)
-	for i := range f.most {
-		f.most[i] = length
-	}
-	return f
-}
-
-// take takes size tokens, at most the length of a row, of the first row that
-// has them. With as many rows as sequences there always is one.
-func (f *freeRows) take(size int) int {
-	node := 1
-	for node < f.leaves {
-		if node *= 2; f.most[node] < size {
-			node++
+// gather sorts the sequences by their rows, and keeps their order.
+func (l *layout) gather(rows int) {
+	l.ends = sized(l.ends, rows)
+	clear(l.ends)
+	for _, row := range l.row {
+		if int(row)+1 < rows {
+			l.ends[row+1]++ // a row begins where those before it end
 		}
 	}
-	row := node - f.leaves
-	f.most[node] -= size
-	for node /= 2; node > 0; node /= 2 {
-		f.most[node] = max(f.most[2*node], f.most[2*node+1])
+	for r := 1; r < rows; r++ {
+		l.ends[r] += l.ends[r-1]
 	}
-	return row
+	l.members = sized(l.members, len(l.order))
+	for i, row := range l.row {
+		l.members[l.ends[row]] = l.order[i]
+		l.ends[row]++
+	}
+	l.shown = counted(l.shown, rows)
 }

@@ -155,6 +155,8 @@ func references(s stage) []string {
 	switch s := s.(type) {
 	case *tokenizerStage:
 		return []string{s.On}
+	case *tokensStage:
+		return []string{s.Student, s.Tokenizer, s.On}
 	case *trainStage:
 		return []string{s.Student, s.Tokenizer, s.On, s.Valid}
 	case *classifierStage:

@@ -1,7 +1,10 @@
 package recipes
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -12,17 +15,21 @@ import (
 	"github.com/retort-ml/retort/train"
 )
 
-// learner puts together what train.Run needs.
+// learner puts together what train.Run needs. It is closed after the run.
 type learner struct {
 	stage   *trainStage
 	recipe  *Recipe
 	work    *pipeline.Work
 	student *loaded
+	open    []io.Closer // token caches
 }
 
-func (l *learner) run() (*train.Run, error) {
+func (l *learner) run(ctx context.Context) (*train.Run, error) {
 	s, w := l.stage, l.work
-	data, err := l.data(s.On, true)
+	if err := os.MkdirAll(w.Scratch, 0o777); err != nil {
+		return nil, err
+	}
+	data, err := l.data(ctx, s.On, true)
 	if err != nil {
 		return nil, err
 	}
@@ -30,13 +37,21 @@ func (l *learner) run() (*train.Run, error) {
 		Checkpoint: filepath.Join(w.Scratch, "checkpoint"), Identity: w.ID, Report: report(w), Planned: planned(w)}
 	run.Options.Seed = l.recipe.Seed
 	if s.Valid != "" {
-		valid, err := l.data(s.Valid, false)
+		valid, err := l.data(ctx, s.Valid, false)
 		if err != nil {
 			return nil, fmt.Errorf("validation: %w", err)
 		}
 		run.Valid = &valid
 	}
-	return run, os.MkdirAll(w.Scratch, 0o777)
+	return run, nil
+}
+
+func (l *learner) close() error {
+	var errs []error
+	for _, c := range l.open {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // planned tells how much memory the run will take.
@@ -63,58 +78,50 @@ func report(w *pipeline.Work) func(train.Progress) {
 }
 
 // data is the batches of a reference, and the objective that fits them.
-func (l *learner) data(ref string, shuffle bool) (train.Data, error) {
-	s := l.stage
-	var sequences []datasets.Sequence
-	var size int64
+func (l *learner) data(ctx context.Context, ref string, shuffle bool) (train.Data, error) {
+	var s sequences
 	var objective train.Objective = train.CrossEntropy{}
 	var err error
-	if _, ok := l.recipe.find(ref).(*answersStage); ok {
-		sequences, objective, err = l.answers(ref)
-	} else {
-		sequences, err = l.examples(ref)
+	switch l.recipe.find(ref).(type) {
+	case *answersStage:
+		var list []datasets.Sequence
+		if list, objective, err = l.answers(ref); err == nil {
+			s, err = inMemory(list)
+		}
+	case *tokensStage:
+		s, err = l.tokensOf(ref)
+	default:
+		s, err = l.examples(ctx, ref)
 	}
 	if err != nil {
 		return train.Data{}, err
 	}
 	if d, ok := objective.(*distill.Objective); ok {
-		size = d.Bytes()
+		s.bytes += d.Bytes()
 	}
-	for i := range sequences {
-		size += sequenceBytes + 4*int64(len(sequences[i].Tokens))
-	}
-	o := datasets.BatchOptions{Rows: s.rows(), Length: s.length(), InOrder: !shuffle, Seed: l.recipe.Seed,
+	batches, err := datasets.NewBatchesOf(s, l.stage.batches(shuffle, l.recipe.Seed))
+	return train.Data{Source: batches, Objective: objective, Bytes: s.bytes}, err
+}
+
+// batches is how the stage lays sequences out.
+func (s *trainStage) batches(shuffle bool, seed uint64) datasets.BatchOptions {
+	o := datasets.BatchOptions{Rows: s.rows(), Length: s.length(), InOrder: !shuffle, Seed: seed,
 		PromptWeight: float32(s.PromptWeight), ResponseWeight: 1, NoPacking: s.Batch.OnePerRow}
 	if s.PromptsOnly {
 		o.PromptWeight = 1
 	}
-	batches, err := datasets.NewBatches(sequences, o)
-	return train.Data{Source: batches, Objective: objective, Bytes: size}, err
+	return o
 }
 
-func (s *trainStage) length() int { return orElse(s.Batch.Length, 256) }
+const (
+	defaultLength = 256
+	maxLength     = 1 << 20
+)
+
+func (s *trainStage) length() int { return orElse(s.Batch.Length, defaultLength) }
 
 func (l *learner) format() datasets.Format {
-	return datasets.Format{Writer: l.student.writer, BOS: l.student.bos, EOS: l.student.stop[0], MaxTokens: l.stage.length(), OmitResponse: l.stage.PromptsOnly}
-}
-
-// examples are the sequences of a split.
-func (l *learner) examples(ref string) ([]datasets.Sequence, error) {
-	list, err := examples(l.work, ref)
-	if err != nil {
-		return nil, err
-	}
-	return l.encode(ref, list)
-}
-
-// encode makes sequences of texts.
-func (l *learner) encode(ref string, list []datasets.Example) ([]datasets.Sequence, error) {
-	sequences, skipped, err := datasets.Encode(l.student.tokenizer, list, l.format())
-	if err == nil && skipped.Total() > 0 {
-		l.work.Warn(fmt.Sprintf("%s: %d of %d examples are not learned: %d longer than %d tokens, %d without prompt, %d without response",
-			ref, skipped.Total(), len(list), skipped.TooLong, l.stage.length(), skipped.EmptyPrompt, skipped.EmptyResponse))
-	}
-	return sequences, err
+	return l.stage.learning.format(l.student, l.stage.length(), l.stage.PromptsOnly)
 }
 
 // orElse is value, or otherwise where it is zero.

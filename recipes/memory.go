@@ -113,7 +113,7 @@ func (s *trainStage) need(ctx context.Context, r *Recipe, made madeDir, o *outli
 		if err != nil {
 			return need, err
 		}
-		need.DataBytes += t.sequenceBytes(o)
+		need.DataBytes += r.dataBytes(ref, t, o)
 		if a, ok := r.find(ref).(*answersStage); ok && s.Distill != nil {
 			need.DataBytes += int64(a.TopK) * 8 * t.answerTokens(o, a.MaxTokens)
 		}
@@ -122,6 +122,20 @@ func (s *trainStage) need(ctx context.Context, r *Recipe, made madeDir, o *outli
 		need.ValidRows = need.Rows
 	}
 	return need, nil
+}
+
+// dataBytes is the memory of what is learned, in tokens.
+func (r *Recipe) dataBytes(ref string, t texts, o *outlined) int64 {
+	switch r.find(ref).(type) {
+	case *answersStage:
+		return t.sequenceBytes(o)
+	case *tokensStage:
+		return t.cachedBytes()
+	}
+	if t.tokens(t.promptBytes+t.responseBytes, o) > memoryTokens {
+		return t.cachedBytes()
+	}
+	return t.sequenceBytes(o)
 }
 
 // fitting says what would fit into the limit where need does not.

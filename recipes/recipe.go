@@ -54,6 +54,7 @@ type stage interface {
 var kinds = map[string]func() stage{
 	"dataset":    func() stage { return new(datasetStage) },
 	"tokenizer":  func() stage { return new(tokenizerStage) },
+	"tokens":     func() stage { return new(tokensStage) },
 	"train":      func() stage { return new(trainStage) },
 	"classifier": func() stage { return new(classifierStage) },
 	"answers":    func() stage { return new(answersStage) },

@@ -30,8 +30,11 @@ type texts struct {
 // texts measures the examples that ref names, or those whose prompts a teacher
 // answers. Nothing is known of a dataset that is yet to be made of large files.
 func (r *Recipe) texts(ctx context.Context, made madeDir, ref string) (texts, error) {
-	if a, ok := r.find(ref).(*answersStage); ok {
-		ref = a.From
+	switch s := r.find(ref).(type) {
+	case *answersStage:
+		ref = s.From
+	case *tokensStage:
+		ref = s.On
 	}
 	name, split, _ := strings.Cut(ref, ".")
 	d, err := r.examplesOf(ctx, made, name)
@@ -123,10 +126,13 @@ func (t texts) answerTokens(o *outlined, maxTokens int) int64 {
 	return int64(t.examples) * int64(min(orElse(maxTokens, 256), t.responseTokens(o)))
 }
 
-// sequenceBytes is the memory of all examples in tokens.
+// sequenceBytes is the memory of all examples in tokens, if they are kept in memory.
 func (t texts) sequenceBytes(o *outlined) int64 {
 	return int64(t.examples)*sequenceBytes + 4*t.tokens(t.promptBytes+t.responseBytes, o)
 }
+
+// cachedBytes is likewise what they take in a token cache.
+func (t texts) cachedBytes() int64 { return int64(t.examples) * (4 + layoutBytes) }
 
 // featureBytes is about the memory of a bag-of-words model: a weight for every
 // word or pair of words that comes more than once, and every label. Measured.

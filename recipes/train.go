@@ -31,7 +31,7 @@ type trainStage struct {
 	// these are trained (QLoRA): f16, bf16, q8_0, q4_0 or nf4; empty means as they
 	// are. The adapter goes onto the student as it was.
 	Base    string           `yaml:"base,omitempty"`
-	On      string           `yaml:"on"`      // what is learned: a split, or an answers stage
+	On      string           `yaml:"on"`      // what is learned: a split, an answers stage, or a tokens stage
 	Valid   string           `yaml:"valid"`   // what the validation loss is measured on, like on; may be empty
 	Distill *distill.Options `yaml:"distill"` // follow the teacher's probabilities, not its answers alone
 
@@ -42,6 +42,7 @@ type trainStage struct {
 	PromptWeight float64 `yaml:"prompt_weight"`
 	PromptsOnly  bool    `yaml:"prompts_only"`
 
+	learning      `yaml:",inline"` // a tokens stage has its own
 	train.Options `yaml:",inline"`
 }
 
@@ -87,7 +88,8 @@ func (s *trainStage) check(c *checker) {
 			c.blame("prompts_only", "distill learns answers, prompts_only excludes them")
 		}
 	}
-	if s.Batch.Rows < 0 || s.Batch.Length < 0 || s.Batch.Rows > 1<<16 || s.Batch.Length > 1<<20 {
+	s.checkLearning(c)
+	if s.Batch.Rows < 0 || s.Batch.Length < 0 || s.Batch.Rows > 1<<16 || s.Batch.Length > maxLength {
 		c.blame("batch", "want rows of 1 to 65536 and a length of 1 to 1048576 tokens")
 	}
 	if !(s.PromptWeight >= 0 && s.PromptWeight <= 1000) {
@@ -103,9 +105,7 @@ func (s *trainStage) check(c *checker) {
 }
 
 func (s *trainStage) checkNew(c *checker) {
-	if t, ok := c.recipe.find(s.Tokenizer).(*tokenizerStage); !ok || t == nil {
-		c.blame("tokenizer", "%s", unknown("tokenizer stage", s.Tokenizer, c.names(func(s stage) bool { _, ok := s.(*tokenizerStage); return ok })))
-	}
+	c.tokenizer(s.Tokenizer)
 	if s.LoRA != nil {
 		c.blame("lora", "low-rank updates of random weights learn little: train a new model with all weights")
 	}
@@ -118,15 +118,46 @@ func (s *trainStage) checkNew(c *checker) {
 	}
 }
 
-// checkSource checks what is learned: a split, or an answers stage.
+// checkLearning checks what of the examples is learned.
+func (s *trainStage) checkLearning(c *checker) {
+	s.learning.check(c)
+	if s.PromptsOnly && s.Learn != "" {
+		c.blame("learn", "prompts_only learns prompts alone")
+	}
+	if _, ok := c.recipe.find(s.On).(*tokensStage); !ok {
+		return
+	}
+	for _, k := range []struct{ key, value string }{{"learn", string(s.Learn)}, {"too_long", s.TooLong}, {"nothing_learned", s.NothingLearned}} {
+		_, own := c.recipe.find(s.Valid).(*tokensStage)
+		if k.value != "" && (s.Valid == "" || own) {
+			c.blame(k.key, "the tokens stage %s has decided that: set it there", s.On)
+		}
+	}
+}
+
+// checkTokens checks a tokens stage that is learned from.
+func (s *trainStage) checkTokens(c *checker, key, ref string, t *tokensStage) {
+	if t.PromptsOnly != s.PromptsOnly {
+		c.blame(key, "prompts_only is %v of the tokens stage %s and %v here", t.PromptsOnly, ref, s.PromptsOnly)
+	}
+	if t.length() > s.length() {
+		c.blame(key, "the tokens stage %s has examples of up to %d tokens, and batch.length is %d", ref, t.length(), s.length())
+	}
+}
+
+// checkSource checks what is learned: a split, an answers stage, or a tokens stage.
 func (s *trainStage) checkSource(c *checker, key, ref string) {
-	if _, ok := c.recipe.find(ref).(*answersStage); ok {
+	switch t := c.recipe.find(ref).(type) {
+	case *answersStage:
+		return
+	case *tokensStage:
+		s.checkTokens(c, key, ref, t)
 		return
 	}
 	if _, ok := c.recipe.find(head(ref)).(*datasetStage); !ok {
-		c.blame(key, "%s", unknown("dataset or answers stage", ref, c.names(func(s stage) bool {
+		c.blame(key, "%s", unknown("dataset, answers or tokens stage", ref, c.names(func(s stage) bool {
 			switch s.(type) {
-			case *datasetStage, *answersStage:
+			case *datasetStage, *answersStage, *tokensStage:
 				return true
 			}
 			return false
@@ -167,6 +198,7 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 	options.Options = s.Options.WithDefaults()
 	options.CheckpointEvery, options.Memory = 0, 0 // they change nothing of what is computed
 	options.Base = strings.ToLower(s.Base)
+	options.learning = s.shortest()
 	if s.LoRA != nil {
 		lora := s.LoRA.WithDefaults()
 		options.LoRA = &lora
@@ -202,7 +234,8 @@ func (s *trainStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err 
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
 	learn := learner{stage: s, recipe: r, work: w, student: l}
-	run, err := learn.run()
+	defer func() { err = errors.Join(err, learn.close()) }()
+	run, err := learn.run(ctx)
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,11 @@ func NewClasses(source Source, labels []int32, classes int) (*Classes, error) {
 		}
 	}
 	for i := range source.Len(0) {
-		for _, e := range source.At(0, i).Example {
+		b, err := source.At(0, i)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range b.Example {
 			if int(e) >= len(labels) {
 				return nil, fmt.Errorf("example %d: there are classes for %d", e, len(labels))
 			}
@@ -37,8 +41,11 @@ func NewClasses(source Source, labels []int32, classes int) (*Classes, error) {
 func (c *Classes) Len(epoch int) int { return c.source.Len(epoch) }
 
 // At is batch i of an epoch.
-func (c *Classes) At(epoch, i int) datasets.Batch {
-	b := c.source.At(epoch, i)
+func (c *Classes) At(epoch, i int) (datasets.Batch, error) {
+	b, err := c.source.At(epoch, i)
+	if err != nil {
+		return b, err
+	}
 	b.Targets, b.Weights = make([]int32, len(b.Tokens)), make([]float32, len(b.Tokens))
 	for at := range b.Tokens {
 		b.Targets[at] = -1
@@ -46,5 +53,5 @@ func (c *Classes) At(epoch, i int) datasets.Batch {
 			b.Targets[at], b.Weights[at] = c.labels[b.Example[at]], 1
 		}
 	}
-	return b
+	return b, nil
 }

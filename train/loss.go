@@ -23,7 +23,10 @@ func newLossGraph(student Student, data Data, train bool, dropout float64) (*los
 	if data.Source.Len(0) == 0 {
 		return nil, fmt.Errorf("no batches: %w", ErrNoTokens)
 	}
-	first := data.Source.At(0, 0)
+	first, err := data.Source.At(0, 0)
+	if err != nil {
+		return nil, err
+	}
 	rows := first.B * first.T
 	g, err := student.Graph(rows, train, float32(dropout))
 	if err != nil {
@@ -80,7 +83,11 @@ func inputs(b datasets.Batch, n int) autodiff.Inputs {
 func (l *lossGraph) evaluate() (float64, error) {
 	var sum, weight float64
 	for i := range l.data.Source.Len(0) {
-		s, w, err := l.run(l.data.Source.At(0, i), l.data.Objective, 0)
+		b, err := l.data.Source.At(0, i)
+		if err != nil {
+			return 0, fmt.Errorf("validation: %w", err)
+		}
+		s, w, err := l.run(b, l.data.Objective, 0)
 		if err != nil {
 			return 0, fmt.Errorf("validation batch %d: %w", i, err)
 		}

@@ -12,10 +12,11 @@ import (
 	"github.com/retort-ml/retort/internal/random"
 )
 
-// Source gives batches by epoch and index, the same ones every time.
+// Source gives batches by epoch and index, the same ones every time. Errors are
+// those of reading them.
 type Source interface {
 	Len(epoch int) int
-	At(epoch, i int) datasets.Batch
+	At(epoch, i int) (datasets.Batch, error)
 }
 
 // Data is batches with the objective that fits them.
@@ -201,7 +202,10 @@ func (s *state) next(ctx context.Context) error {
 	}
 	last := min(s.batch+s.o.Accumulate, n)
 	for i := s.batch; i < last; i++ {
-		b := s.Data.Source.At(s.epoch, i)
+		b, err := s.Data.Source.At(s.epoch, i)
+		if err != nil {
+			return err
+		}
 		key := random.Key(s.o.Seed, fmt.Sprintf("dropout %d %d", s.epoch, i))
 		objective := s.Data.Objective
 		if s.Data.Write != nil {

@@ -81,7 +81,7 @@ func newApp(s streams) *cli.App {
 		UseShortOptionHandling: true,
 		// A --set may have commas in its value.
 		DisableSliceFlagSeparator: true,
-		Commands:                  []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s), benchCommand(s), modelCommand(s)},
+		Commands:                  []*cli.Command{runCommand(s), planCommand(s), showCommand(s), reportCommand(s), benchCommand(s), dataCommand(s), modelCommand(s)},
 		OnUsageError:              onUsageError,
 		// urfave/cli exits the process by itself otherwise.
 		ExitErrHandler: func(*cli.Context, error) {},

@@ -167,4 +167,4 @@ type same struct{ batch datasets.Batch }
 func (s same) Len(int) int { return 1 }
 
 // At is the batch.
-func (s same) At(int, int) datasets.Batch { return s.batch }
+func (s same) At(int, int) (datasets.Batch, error) { return s.batch, nil }

@@ -269,8 +269,8 @@ func (c *run) training(ctx context.Context, m *model.Model, b *batch) error {
 // fixed gives the same batch every time.
 type fixed struct{ batch datasets.Batch }
 
-func (f fixed) Len(int) int                { return 1 }
-func (f fixed) At(int, int) datasets.Batch { return f.batch }
+func (f fixed) Len(int) int                         { return 1 }
+func (f fixed) At(int, int) (datasets.Batch, error) { return f.batch, nil }
 
 // packed is the batch as the training loop takes it.
 func (b *batch) packed() datasets.Batch {
