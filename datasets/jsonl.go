@@ -131,10 +131,15 @@ func (r *jsonArray) advance(to *row) error {
 	if err := r.dec.Decode(&raw); err != nil {
 		return fmt.Errorf("bad JSON: %w", noEOF(err))
 	}
+	if len(raw) > maxRowBytes {
+		return errLongRow
+	}
 	*to = row{index: r.row, raw: raw}
 	r.row++
 	return nil
 }
+
+var errLongRow = fmt.Errorf("a row of more than %d bytes", maxRowBytes)
 
 // rowLimit ends a reader whose rows are too long to be kept.
 type rowLimit struct {
@@ -147,7 +152,7 @@ func (l *rowLimit) start(at int64) { l.from = at }
 
 func (l *rowLimit) Read(b []byte) (int, error) {
 	if l.read-l.from > maxRowBytes {
-		return 0, fmt.Errorf("a row of more than %d bytes", maxRowBytes)
+		return 0, errLongRow
 	}
 	n, err := l.in.Read(b)
 	l.read += int64(n)

@@ -26,7 +26,7 @@ const (
 func WriteParquet[T any](path string, rows []T) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		return guard(func() error {
-			out := newParquetWriter[T](w)
+			out := newParquetWriter[T](w, zstd.DefaultLevel)
 			if _, err := out.Write(rows); err != nil {
 				return err
 			}
@@ -35,9 +35,9 @@ func WriteParquet[T any](path string, rows []T) error {
 	})
 }
 
-func newParquetWriter[T any](w io.Writer) *parquet.GenericWriter[T] {
+func newParquetWriter[T any](w io.Writer, level zstd.Level) *parquet.GenericWriter[T] {
 	return parquet.NewGenericWriter[T](w,
-		parquet.Compression(&zstd.Codec{}),
+		parquet.Compression(&zstd.Codec{Level: level}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
 		// The default names the versions of the build, and so would
 		// change the bytes from build to build.
@@ -49,7 +49,7 @@ func newParquetWriter[T any](w io.Writer) *parquet.GenericWriter[T] {
 func writeParquet(path string, batches iter.Seq[writeBatch], done func() error) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		return guard(func() error {
-			out := newParquetWriter[Example](w)
+			out := newParquetWriter[Example](w, zstd.SpeedFastest)
 			size := 0
 			for batch := range batches {
 				if _, err := out.Write(batch); err != nil {

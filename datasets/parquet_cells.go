@@ -262,7 +262,7 @@ func (l *leafReader) readRow() error {
 			l.bytes += len(v.ByteArray())
 		}
 		if l.bytes > maxRowBytes {
-			return fmt.Errorf("a row of more than %d bytes", maxRowBytes)
+			return errLongRow
 		}
 		l.row, l.have = append(l.row, v), l.have[1:]
 	}
