@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 
@@ -24,26 +25,17 @@ const (
 type description struct {
 	Format int `json:"format"` // 1
 	Rule
-	Counts   Counts      `json:"counts"`
-	Labels   []string    `json:"labels,omitempty"` // distinct responses, if they are 1,000 or fewer
-	Rejected []Rejection `json:"rejected,omitempty"`
-	Sources  []Source    `json:"sources"`
+	Counts     Counts                `json:"counts"`
+	Statistics map[string]Statistics `json:"statistics,omitempty"` // per split
+	Labels     []string              `json:"labels,omitempty"`     // distinct responses, if they are 1,000 or fewer
+	Rejected   []Rejection           `json:"rejected,omitempty"`
+	Sources    []Source              `json:"sources"`
 }
 
-// Write writes the dataset into dir, which must exist: <split>.parquet with the
-// columns id, prompt, response, file and row, and dataset.json, which is
-// written last. The same dataset gives the same bytes.
-func (d *Dataset) Write(dir string) error {
-	for _, split := range sortedKeys(d.Splits) {
-		if !splitName.MatchString(split) {
-			return fmt.Errorf("write dataset %s: %q cannot name a split", dir, split)
-		}
-		if err := WriteParquet(filepath.Join(dir, split+".parquet"), d.Splits[split]); err != nil {
-			return err
-		}
-	}
+// describe writes dataset.json.
+func (d *Dataset) describe(dir string) error {
 	text, err := json.MarshalIndent(description{
-		Format: descriptionFormat, Rule: d.rule, Counts: d.Counts, Labels: d.Labels(),
+		Format: descriptionFormat, Rule: d.rule, Counts: d.Counts, Statistics: d.Statistics, Labels: d.labels,
 		Rejected: d.Rejected, Sources: d.Sources,
 	}, "", "  ")
 	if err != nil {
@@ -52,8 +44,9 @@ func (d *Dataset) Write(dir string) error {
 	return atomicfile.WriteBytes(filepath.Join(dir, descriptionFile), append(text, '\n'))
 }
 
-// Open reads a dataset that Write wrote. Errors name the file; among them that
-// a split does not have the rows that dataset.json says.
+// Open opens a dataset that Make wrote. It reads the description and how many
+// rows each file has. Errors name the file; among them that a split does not
+// have the rows that dataset.json says.
 func Open(dir string) (*Dataset, error) {
 	path := filepath.Join(dir, descriptionFile)
 	desc, err := readDescription(path)
@@ -61,29 +54,84 @@ func Open(dir string) (*Dataset, error) {
 		return nil, fmt.Errorf("open dataset: read %s: %w", path, err)
 	}
 	d := &Dataset{
-		Splits: map[string][]Example{}, Rejected: desc.Rejected, Counts: desc.Counts,
-		Sources: desc.Sources, rule: desc.Rule,
+		Rejected: desc.Rejected, Counts: desc.Counts, Sources: desc.Sources, Statistics: desc.Statistics,
+		dir: dir, rule: desc.Rule, labels: desc.Labels,
 	}
-	for _, split := range sortedKeys(desc.Counts.Examples) {
+	for _, split := range d.Splits() {
 		if !splitName.MatchString(split) {
 			return nil, fmt.Errorf("open dataset: read %s: %q cannot name a split", path, split)
 		}
-		file := filepath.Join(dir, split+".parquet")
-		rows, err := ReadParquet[Example](file)
+		f, err := d.openSplit(split)
 		if err != nil {
 			return nil, fmt.Errorf("open dataset: %w", err)
 		}
-		if want := desc.Counts.Examples[split]; len(rows) != want {
-			return nil, fmt.Errorf("open dataset: %s has %d rows, and %s says %d", file, len(rows), descriptionFile, want)
+		if err := f.Close(); err != nil {
+			return nil, fmt.Errorf("open dataset: %w", err)
 		}
-		for i := range rows {
-			if len(rows[i].Choices) == 0 {
-				rows[i].Choices = nil
-			}
-		}
-		d.Splits[split] = rows
 	}
 	return d, nil
+}
+
+// openSplit opens the file of a split that dataset.json names.
+func (d *Dataset) openSplit(split string) (*parquetFile, error) {
+	file := filepath.Join(d.dir, split+".parquet")
+	f, err := openParquet(file)
+	if err != nil {
+		return nil, err
+	}
+	have := int64(0)
+	for _, group := range f.plain.RowGroups() {
+		have += group.NumRows()
+	}
+	if want := d.Counts.Examples[split]; have != int64(want) {
+		return nil, errors.Join(fmt.Errorf("%s has %d rows, and %s says %d", file, have, descriptionFile, want), f.Close())
+	}
+	return f, nil
+}
+
+// Examples yields the examples of a split in order, a few hundred of them in
+// memory at a time. An error, after which nothing follows, names the file; a
+// split that there is not is one.
+func (d *Dataset) Examples(split string) iter.Seq2[Example, error] {
+	return func(yield func(Example, error) bool) {
+		if _, ok := d.Counts.Examples[split]; !ok {
+			yield(Example{}, fmt.Errorf("dataset %s has no split %q; it has %s", d.dir, split, nameList(d.Splits())))
+			return
+		}
+		f, err := d.openSplit(split)
+		if err != nil {
+			yield(Example{}, err)
+			return
+		}
+		defer f.Close()
+		for e, err := range parquetSeq[Example](f, optionalColumns) {
+			if err != nil {
+				yield(Example{}, fmt.Errorf("read %s: %w", f.path, err))
+				return
+			}
+			if len(e.Choices) == 0 {
+				e.Choices = nil
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// optionalColumns came later: earlier artifacts lack them.
+var optionalColumns = []string{"messages", "turn", "tools", "choices", "rejected", "reference", "group", "source"}
+
+// Read reads all examples of a split, which must fit in memory.
+func (d *Dataset) Read(split string) ([]Example, error) {
+	list := make([]Example, 0, min(d.Len(split), 1<<20))
+	for e, err := range d.Examples(split) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, e)
+	}
+	return list, nil
 }
 
 func readDescription(path string) (description, error) {

@@ -11,20 +11,26 @@ import (
 	"github.com/retort-ml/retort/datasets"
 )
 
-func smallDataset(t *testing.T) *datasets.Dataset {
+func smallOptions(t *testing.T) datasets.Options {
 	o := options(numbered(t, "rows.jsonl", 200), writeFile(t, "more.jsonl", `{"text": null, "label": "x"}`+"\n"+`{"text": "last", "label": "x"}`))
 	o.Split = map[string]float64{"valid": 0.2}
 	o.Template, o.Lowercase = "Query: {text}", true
-	return load(t, o)
+	return o
+}
+
+// smallDataset makes a dataset in dir.
+func smallDataset(t *testing.T, dir string) *datasets.Dataset {
+	t.Helper()
+	d, err := datasets.Make(t.Context(), dir, smallOptions(t), datasets.Hooks{Scratch: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func TestDatasetRoundTrip(t *testing.T) {
-	d := smallDataset(t)
-	d.Splits["none"], d.Counts.Examples["none"] = nil, 0
 	dir := t.TempDir()
-	if err := d.Write(dir); err != nil {
-		t.Fatal(err)
-	}
+	d := smallDataset(t, dir)
 	got, err := datasets.Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -45,9 +51,7 @@ func TestDatasetBytesAreDeterministic(t *testing.T) {
 	var files [2]map[string][]byte
 	for i := range files {
 		dir := t.TempDir()
-		if err := smallDataset(t).Write(dir); err != nil {
-			t.Fatal(err)
-		}
+		smallDataset(t, dir)
 		files[i] = map[string][]byte{}
 		entries, _ := os.ReadDir(dir)
 		for _, entry := range entries {
@@ -85,9 +89,7 @@ func TestOpenDamagedDatasets(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := smallDataset(t).Write(dir); err != nil {
-				t.Fatal(err)
-			}
+			smallDataset(t, dir)
 			path := filepath.Join(dir, "dataset.json")
 			text, _ := os.ReadFile(path)
 			changed, keep := c.damage(dir, string(text))
@@ -102,10 +104,8 @@ func TestOpenDamagedDatasets(t *testing.T) {
 	}
 }
 
-func TestWriteNamesWhatFailed(t *testing.T) {
+func TestMakeNamesWhatFailed(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "none")
-	wantError(t, "a missing folder", smallDataset(t).Write(dir), dir)
-	d := smallDataset(t)
-	d.Splits["../up"] = nil
-	wantError(t, "a split with a path", d.Write(t.TempDir()), `"../up" cannot name a split`)
+	_, err := datasets.Make(t.Context(), dir, smallOptions(t), datasets.Hooks{})
+	wantError(t, "a missing folder", err, dir)
 }

@@ -1,9 +1,6 @@
 package datasets
 
-import (
-	"errors"
-	"slices"
-)
+import "errors"
 
 // ErrNoExamples says that no row at all could be used.
 var ErrNoExamples = errors.New("no examples")
@@ -29,102 +26,100 @@ type Example struct {
 	Row       int      `parquet:"row"`                // in that file, from 0
 }
 
-// Reason says why a row cannot be used.
-type Reason string
-
-// The reasons.
-const (
-	MissingColumn Reason = "missing_column" // JSON lines: the object lacks a key that others have
-	NullPrompt    Reason = "null_prompt"
-	NullResponse  Reason = "null_response"
-	NullID        Reason = "null_id"
-	EmptyPrompt   Reason = "empty_prompt" // nothing but white space
-	EmptyResponse Reason = "empty_response"
-	TooLong       Reason = "too_long" // more than max_prompt_chars
-	InvalidUTF8   Reason = "invalid_utf8"
-	WrongType     Reason = "wrong_type"   // a list or struct where text is wanted
-	DuplicateID   Reason = "duplicate_id" // an earlier row of the split has the id
-)
-
-// Rejection is one row that cannot be used.
-type Rejection struct {
-	File   string `json:"file"`
-	Row    int    `json:"row"` // from 0
-	Reason Reason `json:"reason"`
-}
-
-// maxRejections is how many rows are listed one by one; all are counted.
-const maxRejections = 100
-
-// Counts says what became of the rows read.
-type Counts struct {
-	Rows     int            `json:"rows"`     // read from all files
-	Examples map[string]int `json:"examples"` // kept, per split
-	Rejected map[Reason]int `json:"rejected"`
-	Unused   int            `json:"unused"` // usable and left out by limit
+// bytes is about the memory that the example takes.
+func (e *Example) bytes() int {
+	n := 256 + len(e.ID) + len(e.Prompt) + len(e.Response) + len(e.Messages) + len(e.Turn) + len(e.Tools) + len(e.Rejected) +
+		len(e.Reference) + len(e.Group)
+	for _, c := range e.Choices {
+		n += 16 + len(c)
+	}
+	return n
 }
 
 // Source is a file that the rows came from.
 type Source struct {
+	Name   string `json:"name,omitempty"`  // of the mixed source
 	File   string `json:"file"`            // base name
 	Split  string `json:"split,omitempty"` // that it was listed under
 	Rows   int    `json:"rows"`
 	SHA256 string `json:"sha256"`
 }
 
-// Dataset is a set of examples in splits, in the order of the files and rows.
+// Dataset is a set of examples in splits, in the order of the files and rows. It
+// lies in a directory; the examples are read from there when they are asked for.
 type Dataset struct {
-	Splits   map[string][]Example
-	Rejected []Rejection // the first 100, in order
-	Counts   Counts
-	Sources  []Source
-	rule     Rule
+	Rejected   []Rejection // the first 100, in order
+	Counts     Counts
+	Sources    []Source
+	Statistics map[string]Statistics // per split
+
+	dir    string
+	rule   Rule
+	labels []string
 }
 
 // Rule is how the rows became examples, as dataset.json keeps it.
 type Rule struct {
-	Columns          Columns            `json:"columns"`
-	Template         string             `json:"template,omitempty"`
-	ResponseTemplate string             `json:"response_template,omitempty"`
-	PromptOnly       bool               `json:"prompt_only,omitempty"`
-	Lowercase        bool               `json:"lowercase,omitempty"`
-	Trim             bool               `json:"trim"`
-	Split            map[string]float64 `json:"split,omitempty"`
-	SplitSeed        uint64             `json:"split_seed"`
-	MaxPromptChars   int                `json:"max_prompt_chars,omitempty"`
-	Limit            int                `json:"limit,omitempty"`
+	InputRule
+	Mix              map[string]InputRule `json:"mix,omitempty"`
+	MixSize          int                  `json:"mix_size,omitempty"`
+	MixRepeat        int                  `json:"mix_repeat,omitempty"`
+	Split            map[string]float64   `json:"split,omitempty"`
+	SplitSeed        uint64               `json:"split_seed"`
+	MaxPromptChars   int                  `json:"max_prompt_chars,omitempty"`
+	MaxResponseChars int                  `json:"max_response_chars,omitempty"`
+	TooLong          string               `json:"too_long,omitempty"`
+	Deduplicate      *Deduplicate         `json:"deduplicate,omitempty"`
+	Balance          *Balance             `json:"balance,omitempty"`
+	Limit            int                  `json:"limit,omitempty"`
 }
 
-func ruleOf(o Options) Rule {
-	return Rule{
-		Columns: o.Columns, Template: o.Template, ResponseTemplate: o.ResponseTemplate, PromptOnly: o.PromptOnly,
-		Lowercase: o.Lowercase, Trim: o.trim(), Split: o.Split, SplitSeed: o.SplitSeed,
-		MaxPromptChars: o.MaxPromptChars, Limit: o.Limit,
+// InputRule is the part of a Rule that each mixed source has of its own.
+type InputRule struct {
+	Format           string   `json:"format,omitempty"`
+	Columns          Columns  `json:"columns"`
+	Template         string   `json:"template,omitempty"`
+	ResponseTemplate string   `json:"response_template,omitempty"`
+	Labels           []string `json:"label_names,omitempty"`
+	Answer           string   `json:"answer,omitempty"`
+	Respond          string   `json:"respond,omitempty"`
+	PromptOnly       bool     `json:"prompt_only,omitempty"`
+	Lowercase        bool     `json:"lowercase,omitempty"`
+	Trim             bool     `json:"trim"`
+	Weight           float64  `json:"weight,omitempty"`
+}
+
+func inputRule(in *Input, weight float64) InputRule {
+	return InputRule{
+		Format: in.Format, Columns: in.columns(), Template: in.Template, ResponseTemplate: in.ResponseTemplate, Labels: in.Labels,
+		Answer: in.Answer, Respond: in.Respond, PromptOnly: in.PromptOnly, Lowercase: in.Lowercase, Trim: in.trim(), Weight: weight,
 	}
+}
+
+func ruleOf(o *Options) Rule {
+	r := Rule{
+		InputRule: inputRule(&o.Input, 0), MixSize: o.MixSize, MixRepeat: o.MixRepeat, Split: o.Split, SplitSeed: o.SplitSeed,
+		MaxPromptChars: o.MaxPromptChars, MaxResponseChars: o.MaxResponseChars, TooLong: o.TooLong,
+		Deduplicate: o.Deduplicate, Balance: o.Balance, Limit: o.Limit,
+	}
+	for name, s := range o.Mix {
+		if r.Mix == nil {
+			r.Mix = map[string]InputRule{}
+		}
+		r.Mix[name] = inputRule(&s.Input, s.Weight)
+	}
+	return r
 }
 
 // Rule returns how the rows became examples.
 func (d *Dataset) Rule() Rule { return d.rule }
 
-// maxLabels is the most distinct responses that are taken for a set of labels.
-const maxLabels = 1000
+// Splits returns the names of the splits, in order.
+func (d *Dataset) Splits() []string { return sortedKeys(d.Counts.Examples) }
+
+// Len is how many examples a split has; 0 of one that there is not.
+func (d *Dataset) Len(split string) int { return d.Counts.Examples[split] }
 
 // Labels returns the distinct responses of all splits in order, or nil if they
-// are more than 1,000: then they are texts, not labels.
-func (d *Dataset) Labels() []string {
-	seen := map[string]bool{}
-	for _, split := range d.Splits {
-		for i := range split {
-			if seen[split[i].Response] = true; len(seen) > maxLabels {
-				return nil
-			}
-		}
-	}
-	delete(seen, "") // prompt_only
-	labels := make([]string, 0, len(seen))
-	for label := range seen {
-		labels = append(labels, label)
-	}
-	slices.Sort(labels)
-	return labels
-}
+// are too many or too long for labels: more than 1,000, or 1 MB in all.
+func (d *Dataset) Labels() []string { return d.labels }

@@ -7,77 +7,55 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"strings"
 )
 
-// maxLineBytes is the longest line of JSON that is read.
-const maxLineBytes = 64 << 20
+// openJSON opens a file of JSON objects: one a line, or an array of them.
+func openJSON(path string, in *textFile, _ []wanted) (rowReader, error) {
+	for n := 1; n <= 1024; n++ { // past blank lines
+		head, err := in.Peek(n)
+		if len(head) < n {
+			if err != nil && err != io.EOF {
+				return nil, fmt.Errorf("read %s: %w", path, err)
+			}
+			break
+		}
+		if c := head[n-1]; c == '[' {
+			return newJSONArray(path, in), nil
+		} else if c != ' ' && c != '\n' && c != '\r' && c != '\t' {
+			break
+		}
+	}
+	return &jsonlRows{path: path, in: in}, nil
+}
 
 // jsonlRows walks the rows of a file of JSON objects, one a line.
 type jsonlRows struct {
-	path  string
-	file  *os.File
-	in    *bufio.Reader
-	buf   []byte // a line longer than the reader's buffer
-	line  int    // of the file, of the line last read, from 1
-	row   int    // of the file, of the next row
-	names []string
-	seen  []bool          // per name: some row has it
-	keys  map[string]bool // that the first rows have, for messages
+	path string
+	in   *textFile
+	buf  []byte // a line longer than the reader's buffer
+	line int    // of the file, of the line last read, from 1
+	row  int    // of the file, of the next row
 }
 
-// maxKeysSeen bounds the keys remembered for a message.
-const maxKeysSeen = 100
+func (r *jsonlRows) Close() error { return r.in.Close() }
 
-func openJSONL(path string, names []string) (*jsonlRows, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err // os names the file
-	}
-	return &jsonlRows{
-		path: path, file: file, in: bufio.NewReaderSize(file, 64<<10),
-		names: names, seen: make([]bool, len(names)), keys: map[string]bool{},
-	}, nil
-}
-
-func (r *jsonlRows) Close() error { return r.file.Close() }
-
-// next reads one row into cells and returns its index in the file, or io.EOF.
-// Blank lines are no rows. A line that is not a JSON object is an error with
-// file and line.
-func (r *jsonlRows) next(cells []cell) (int, error) {
+// next reads one row. Blank lines are no rows.
+func (r *jsonlRows) next(to *row) error {
 	for {
 		line, err := r.readLine()
 		if err == io.EOF {
-			return r.row, r.end()
+			return io.EOF
 		}
 		if err != nil {
-			return r.row, fmt.Errorf("%s:%d: %w", r.path, r.line, err)
+			return fmt.Errorf("%s:%d: %w", r.path, r.line, err)
 		}
-		if len(bytes.TrimSpace(line)) == 0 {
+		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		if err := r.parse(line, cells); err != nil {
-			return r.row, fmt.Errorf("%s:%d: %w", r.path, r.line, err)
-		}
+		*to = row{index: r.row, line: r.line, raw: bytes.Clone(line)}
 		r.row++
-		return r.row - 1, nil
+		return nil
 	}
-}
-
-// end is io.EOF, or an error for a column that no row had.
-func (r *jsonlRows) end() error {
-	for i, name := range r.names {
-		if !r.seen[i] && r.row > 0 {
-			keys := make([]string, 0, len(r.keys))
-			for key := range r.keys {
-				keys = append(keys, key)
-			}
-			return fmt.Errorf("read %s: no column %q; it has %s", r.path, name, nameList(keys))
-		}
-	}
-	return io.EOF
 }
 
 // readLine returns the next line without its end, valid until the next call.
@@ -94,71 +72,171 @@ func (r *jsonlRows) readLine() ([]byte, error) {
 				r.buf = append(r.buf, part...)
 				part = r.buf
 			}
-			if r.line == 1 {
-				part = bytes.TrimPrefix(part, []byte("\xef\xbb\xbf")) // byte order mark
-			}
 			return part, nil
 		}
 		if !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, err
 		}
-		if len(r.buf)+len(part) > maxLineBytes {
-			return nil, fmt.Errorf("a line of more than %d bytes", maxLineBytes)
+		if len(r.buf)+len(part) > maxRowBytes {
+			return nil, fmt.Errorf("a line of more than %d bytes", maxRowBytes)
 		}
 		r.buf = append(r.buf, part...)
 	}
 }
 
-func (r *jsonlRows) parse(line []byte, cells []cell) error {
-	if first := bytes.TrimSpace(line)[0]; first != '{' {
-		if first == '[' && r.line == 1 {
-			return errors.New("it begins a JSON array; want one JSON object a line")
-		}
-		return errors.New("want a JSON object")
+// jsonArray walks the elements of a file that is one JSON array.
+type jsonArray struct {
+	path string
+	in   *textFile
+	more *rowLimit
+	dec  *json.Decoder
+	row  int
+}
+
+func newJSONArray(path string, in *textFile) *jsonArray {
+	r := &jsonArray{path: path, in: in, more: &rowLimit{in: in}}
+	r.dec = json.NewDecoder(r.more)
+	return r
+}
+
+func (r *jsonArray) Close() error { return r.in.Close() }
+
+func (r *jsonArray) next(to *row) error {
+	err := r.advance(to)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("read %s: row %d: %w", r.path, r.row, err)
 	}
-	var object map[string]json.RawMessage
-	if err := json.Unmarshal(line, &object); err != nil {
-		return fmt.Errorf("bad JSON: %w", err)
-	}
-	for key := range object {
-		if len(r.keys) < maxKeysSeen {
-			r.keys[key] = true
+	return err
+}
+
+func (r *jsonArray) advance(to *row) error {
+	if r.row == 0 {
+		if _, err := r.dec.Token(); err != nil { // the bracket that openJSON saw
+			return noEOF(err)
 		}
 	}
-	for i, name := range r.names {
-		raw, ok := object[name]
-		if !ok {
-			cells[i] = cell{state: cellMissing}
-			continue
+	r.more.start(r.dec.InputOffset())
+	if !r.dec.More() {
+		if _, err := r.dec.Token(); err != nil {
+			return noEOF(err)
 		}
-		r.seen[i] = true
-		cells[i] = jsonCell(raw)
+		if _, err := r.dec.Token(); err == nil {
+			return errors.New("something follows the JSON array")
+		} else if err != io.EOF {
+			return err
+		}
+		return io.EOF
+	}
+	var raw json.RawMessage
+	if err := r.dec.Decode(&raw); err != nil {
+		return fmt.Errorf("bad JSON: %w", noEOF(err))
+	}
+	if len(raw) > maxRowBytes {
+		return errLongRow
+	}
+	*to = row{index: r.row, raw: raw}
+	r.row++
+	return nil
+}
+
+var errLongRow = fmt.Errorf("a row of more than %d bytes", maxRowBytes)
+
+// rowLimit ends a reader whose rows are too long to be kept.
+type rowLimit struct {
+	in         io.Reader
+	read, from int64 // bytes read, and where the row began
+}
+
+// start says that a row begins at that byte.
+func (l *rowLimit) start(at int64) { l.from = at }
+
+func (l *rowLimit) Read(b []byte) (int, error) {
+	if l.read-l.from > maxRowBytes {
+		return 0, errLongRow
+	}
+	n, err := l.in.Read(b)
+	l.read += int64(n)
+	return n, err
+}
+
+// objectParser takes JSON objects apart. It notes which keys there were; not
+// for concurrent use.
+type objectParser struct {
+	want []wanted
+	seen []bool          // per wanted column: some row has it
+	keys map[string]bool // that rows have, for messages
+}
+
+// maxKeysSeen bounds the keys remembered for a message.
+const maxKeysSeen = 100
+
+func newObjectParser(want []wanted) *objectParser {
+	return &objectParser{want: want, seen: make([]bool, len(want)), keys: map[string]bool{}}
+}
+
+// parse fills in the cells of a row that has JSON alone.
+func (p *objectParser) parse(path string, r *row) error {
+	if err := p.object(r); err != nil {
+		if r.line > 0 {
+			return fmt.Errorf("%s:%d: %w", path, r.line, err)
+		}
+		return fmt.Errorf("read %s: row %d: %w", path, r.index, err)
 	}
 	return nil
 }
 
-// jsonCell is a JSON value as text: strings decoded, numbers and booleans as
-// they are written.
-func jsonCell(raw json.RawMessage) cell {
-	switch raw[0] {
-	case '{', '[':
-		return cell{state: cellWrongType}
-	case 'n':
-		return cell{state: cellNull}
-	case '"':
-		var text string
-		if err := json.Unmarshal(raw, &text); err != nil || replaced(text, raw) {
-			return cell{state: cellInvalidUTF8}
-		}
-		return cell{text: text}
+func (p *objectParser) object(r *row) error {
+	if r.raw[0] != '{' {
+		return errors.New("want a JSON object")
 	}
-	return cell{text: string(raw)}
+	if !json.Valid(r.raw) {
+		var any json.RawMessage
+		return fmt.Errorf("bad JSON: %w", json.Unmarshal(r.raw, &any))
+	}
+	r.cells = make([]cell, len(p.want))
+	for i := range r.cells {
+		r.cells[i].state = cellMissing
+	}
+	for key, value := range members(r.raw) {
+		if len(p.keys) < maxKeysSeen && !p.keys[key] {
+			p.keys[key] = true
+		}
+		for i := range p.want {
+			if p.want[i].name == key {
+				p.seen[i] = true
+				r.cells[i] = jsonCell(value)
+			}
+		}
+	}
+	r.raw = nil
+	return nil
 }
 
-// replaced tells whether decoding raw put replacement characters for bytes that
-// are not UTF-8, or for halves of surrogate pairs, where raw has none.
-func replaced(text string, raw []byte) bool {
-	const mark = "\uFFFD"
-	written := bytes.Count(raw, []byte(mark)) + bytes.Count(bytes.ToLower(raw), []byte(`\ufffd`))
-	return strings.Count(text, mark) > written
+// any tells whether there was an object.
+func (p *objectParser) any() bool { return len(p.keys) > 0 }
+
+// merge adds what another parser has seen.
+func (p *objectParser) merge(other *objectParser) {
+	for i, seen := range other.seen {
+		p.seen[i] = p.seen[i] || seen
+	}
+	for key := range other.keys {
+		if len(p.keys) < maxKeysSeen {
+			p.keys[key] = true
+		}
+	}
+}
+
+// missing is an error for a column that no row had.
+func (p *objectParser) missing(path string) error {
+	for i, w := range p.want {
+		if !p.seen[i] && !w.optional {
+			keys := make([]string, 0, len(p.keys))
+			for key := range p.keys {
+				keys = append(keys, key)
+			}
+			return fmt.Errorf("read %s: no column %q; it has %s", path, w.name, nameList(keys))
+		}
+	}
+	return nil
 }

@@ -15,49 +15,51 @@ const (
 	ErrorBadRows = "error"
 )
 
+// What Options.TooLong may say.
+const (
+	DropTooLong   = "drop"
+	TruncateLeft  = "truncate_left"  // the beginning is cut off
+	TruncateRight = "truncate_right" // the end is
+	FailTooLong   = "error"
+)
+
 // TrainSplit holds the examples that no other split takes.
 const TrainSplit = "train"
 
 // Options says which rows become which examples. The zero value of a field is
-// its default; Files and a prompt are needed.
+// its default.
 type Options struct {
-	// Files maps a split to its files: paths or patterns as for filepath.Glob,
-	// .parquet, .jsonl, .ndjson or .json (JSON lines). The key "" means the
-	// files that Split divides; recipes give a plain list or string that key.
-	Files map[string][]string `yaml:"files"`
+	Input `yaml:",inline"` // what is read, unless Mix has several
 
-	Columns Columns `yaml:"columns"`
-
-	// Template is the prompt, with {column} where a column's value goes and {{
-	// and }} for braces. Empty means the prompt column as it is.
-	Template string `yaml:"template"`
-	// ResponseTemplate is the response likewise. Empty means the response
-	// column as it is.
-	ResponseTemplate string `yaml:"response_template"`
-
-	PromptOnly bool  `yaml:"prompt_only"` // true: rows have no response; false: they must
-	Lowercase  bool  `yaml:"lowercase"`   // true: prompts in lower case
-	Trim       *bool `yaml:"trim"`        // nil or true: no white space around prompts and responses
+	// Mix are named inputs, read in the order of their names instead of Files.
+	// Weights decide how many of the training examples are of each; other splits
+	// have all. Without MixSize no example comes twice, and there are as many as
+	// the scarcest source allows.
+	Mix map[string]MixInput `yaml:"mix,omitempty"`
+	// MixSize is how many training examples weights give, 0 as many as there are.
+	// A source that has too few is repeated, up to MixRepeat times in all (0
+	// means 1); that it would have to be more often is an error.
+	MixSize   int `yaml:"mix_size,omitempty"`
+	MixRepeat int `yaml:"mix_repeat,omitempty"`
 
 	// Split maps a split to its share of the examples, between 0 and 1; the
 	// rest is "train". It divides the files under "" and under "train", by a
-	// hash of the prompt, so that equal prompts fall on the same side. Empty
-	// means no division.
+	// hash of the group, or of the prompt where there is no group column, so that
+	// equal ones fall on the same side. Empty means no division.
 	Split     map[string]float64 `yaml:"split"`
 	SplitSeed uint64             `yaml:"split_seed"` // another seed, another division; 0 is a seed
 
-	MaxPromptChars int `yaml:"max_prompt_chars"` // longer prompts are too_long; 0 means no limit
+	MaxPromptChars   int    `yaml:"max_prompt_chars"`             // longer prompts are too long; 0 means no limit
+	MaxResponseChars int    `yaml:"max_response_chars,omitempty"` // likewise responses
+	TooLong          string `yaml:"too_long,omitempty"`           // "" or drop, truncate_left, truncate_right, error
+
+	Deduplicate *Deduplicate `yaml:"deduplicate,omitempty"` // nil keeps duplicates
+	Balance     *Balance     `yaml:"balance,omitempty"`     // nil leaves labels as they are
+
 	// Limit keeps that many examples a split, chosen by hash of their prompts
 	// and kept in order; 0 means all.
 	Limit   int    `yaml:"limit"`
 	BadRows string `yaml:"bad_rows"` // "" or drop: count rows that cannot be used; error: stop at the first
-}
-
-// Columns names the columns to read.
-type Columns struct {
-	Prompt   string `yaml:"prompt" json:"prompt,omitempty"`     // empty only with a template
-	Response string `yaml:"response" json:"response,omitempty"` // empty only with a response template or prompt_only
-	ID       string `yaml:"id" json:"id,omitempty"`             // empty: ids are hashes of row and place
 }
 
 // splitName is what may name a split: it becomes a file name.
@@ -66,41 +68,85 @@ var splitName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,63}$`)
 // Validate reports every fault of the options at once, each beginning with the
 // recipe key.
 func (o Options) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-	o.validateFiles(fault)
+	var list []error
+	fault := faults(func(format string, args ...any) { list = append(list, fmt.Errorf(format, args...)) })
+	o.validateInputs(fault)
 	o.validateSplit(fault)
-	o.validateText(fault)
-	if o.MaxPromptChars < 0 {
-		fault("max_prompt_chars: %d: want 0 or more", o.MaxPromptChars)
-	}
+	o.validateLengths(fault)
 	if o.Limit < 0 {
 		fault("limit: %d: want 0 or more", o.Limit)
 	}
 	if o.BadRows != "" && o.BadRows != DropBadRows && o.BadRows != ErrorBadRows {
 		fault("bad_rows: %q: want %s or %s", o.BadRows, DropBadRows, ErrorBadRows)
 	}
-	return errors.Join(faults...)
+	if o.Deduplicate != nil {
+		o.Deduplicate.validate(fault.under("deduplicate"))
+	}
+	if o.Balance != nil {
+		o.Balance.validate(fault.under("balance"))
+	}
+	return errors.Join(list...)
 }
 
-func (o Options) validateFiles(fault func(string, ...any)) {
-	if len(o.Files) == 0 {
-		fault("files: want at least one file")
+func (o *Options) validateInputs(fault faults) {
+	if len(o.Mix) == 0 {
+		o.Input.validate(fault)
+		if o.MixSize != 0 || o.MixRepeat != 0 {
+			fault("mix_size: there is no mix")
+		}
+		return
 	}
-	for _, split := range sortedKeys(o.Files) {
-		if split != "" && !splitName.MatchString(split) {
-			fault("files: %q cannot name a split: want a-z, 0-9, _ and -", split)
+	if len(o.Files) > 0 || o.Hub != "" {
+		fault("mix: it excludes files and hub: make them one of its sources")
+	}
+	weighted := 0
+	for _, name := range sortedKeys(o.Mix) {
+		s := o.Mix[name]
+		under := fault.under("mix." + name)
+		if !splitName.MatchString(name) {
+			fault("mix: %q cannot name a source: want a-z, 0-9, _ and -", name)
 		}
-		if len(o.Files[split]) == 0 {
-			fault("files: %q: want at least one file", split)
+		s.Input.validate(under)
+		if !(s.Weight >= 0) || math.IsInf(s.Weight, 0) {
+			under("weight: %v: want more than 0", s.Weight)
 		}
-		if slices.Contains(o.Files[split], "") {
-			fault("files: %q: an empty file name", split)
+		if s.Weight > 0 {
+			weighted++
 		}
+	}
+	if weighted > 0 && weighted < len(o.Mix) {
+		fault("mix: want a weight of each source, or of none")
+	}
+	if o.MixSize < 0 || o.MixRepeat < 0 || o.MixRepeat > maxCopies {
+		fault("mix_size: want 0 or more, and mix_repeat of 0 to %d", maxCopies)
+	}
+	if weighted == 0 && (o.MixSize != 0 || o.MixRepeat != 0) {
+		fault("mix_size: it divides examples by weights: want them")
+	}
+	if o.MixRepeat > 1 && o.MixSize == 0 {
+		fault("mix_repeat: it takes a mix_size")
 	}
 }
 
-func (o Options) validateSplit(fault func(string, ...any)) {
+// inputs are what is read, by the name of the source; "" of one without.
+func (o *Options) inputs() []namedInput {
+	if len(o.Mix) == 0 {
+		return []namedInput{{"", 0, o.Input}}
+	}
+	var list []namedInput
+	for _, name := range sortedKeys(o.Mix) {
+		list = append(list, namedInput{name, o.Mix[name].Weight, o.Mix[name].Input})
+	}
+	return list
+}
+
+type namedInput struct {
+	name   string
+	weight float64
+	Input
+}
+
+func (o *Options) validateSplit(fault faults) {
 	sum := 0.0
 	for _, split := range sortedKeys(o.Split) {
 		share := o.Split[split]
@@ -118,41 +164,37 @@ func (o Options) validateSplit(fault func(string, ...any)) {
 	if sum >= 1 {
 		fault("split: the shares add up to %v and leave nothing for train", sum)
 	}
-	if len(o.Split) > 0 && len(o.Files) > 0 && o.Files[""] == nil && o.Files[TrainSplit] == nil {
+	divided := false
+	for _, in := range o.inputs() {
+		divided = divided || len(in.Files) == 0 || in.Files[""] != nil || in.Files[TrainSplit] != nil
+	}
+	if len(o.Split) > 0 && !divided {
 		fault("split: there are no files to divide: none is under train or without a split")
 	}
 }
 
-func (o Options) validateText(fault func(string, ...any)) {
-	if o.Columns.Prompt == "" && o.Template == "" {
-		fault("columns.prompt: want a column, or a template")
+func (o *Options) validateLengths(fault faults) {
+	if o.MaxPromptChars < 0 {
+		fault("max_prompt_chars: %d: want 0 or more", o.MaxPromptChars)
 	}
-	if o.Columns.Prompt != "" && o.Template != "" {
-		// A template that ignores the column is a slip more often than a wish.
-		if t, err := parseTemplate(o.Template); err == nil && !slices.Contains(t.columns, o.Columns.Prompt) {
-			fault("template: it does not use the prompt column {%s}", o.Columns.Prompt)
-		}
+	if o.MaxResponseChars < 0 {
+		fault("max_response_chars: %d: want 0 or more", o.MaxResponseChars)
 	}
-	response := o.Columns.Response != "" || o.ResponseTemplate != ""
-	if response && o.PromptOnly {
-		fault("prompt_only: it excludes columns.response and response_template")
+	switch {
+	case !slices.Contains([]string{"", DropTooLong, TruncateLeft, TruncateRight, FailTooLong}, o.TooLong):
+		fault("too_long: %q: want %s, %s, %s or %s", o.TooLong, DropTooLong, TruncateLeft, TruncateRight, FailTooLong)
+	case o.TooLong != "" && o.MaxPromptChars == 0 && o.MaxResponseChars == 0:
+		fault("too_long: nothing is: want max_prompt_chars or max_response_chars")
 	}
-	if !response && !o.PromptOnly {
-		fault("columns.response: want a column, a response_template, or prompt_only")
-	}
-	for _, t := range []struct{ key, text string }{{"template", o.Template}, {"response_template", o.ResponseTemplate}} {
-		if t.text == "" {
-			continue
-		}
-		if parsed, err := parseTemplate(t.text); err != nil {
-			fault("%s: %w", t.key, err)
-		} else if len(parsed.columns) == 0 {
-			fault("%s: %q: it uses no column", t.key, t.text)
+	for _, in := range o.inputs() {
+		if o.cuts() && in.conversations() {
+			fault("too_long: %s: format %s has conversations, whose turns are not cut: want %s or %s", o.TooLong, in.format(), DropTooLong, FailTooLong)
+			break
 		}
 	}
 }
 
-func (o Options) trim() bool { return o.Trim == nil || *o.Trim }
+func (o *Options) cuts() bool { return o.TooLong == TruncateLeft || o.TooLong == TruncateRight }
 
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))

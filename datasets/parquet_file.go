@@ -19,6 +19,8 @@ type parquetFile struct {
 	plain  *parquet.File // schema and decoding; its data is never read
 	spans  [][]chunkSpan // per row group and leaf column
 	leaves []*parquet.Column
+
+	features string // what Hugging Face's datasets says of the columns, as JSON
 }
 
 // openParquet opens the file for reading. Errors name the file.
@@ -53,6 +55,11 @@ func (f *parquetFile) load() error {
 			spans[c] = spanOf(&meta.RowGroups[g].Columns[c].MetaData)
 		}
 		f.spans = append(f.spans, spans)
+	}
+	for _, kv := range meta.KeyValueMetadata {
+		if kv.Key == "huggingface" {
+			f.features = kv.Value
+		}
 	}
 	if f.plain, err = openPlain(meta); err != nil {
 		return err

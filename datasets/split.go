@@ -3,10 +3,9 @@ package datasets
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"sort"
 )
 
-// splitter divides examples by a hash of their prompt.
+// splitter divides examples by a hash of their prompt or group.
 type splitter struct {
 	seed   uint64
 	names  []string // in order, with the upper bound of each's share of [0,1)
@@ -25,13 +24,13 @@ func newSplitter(o Options) splitter {
 }
 
 // of returns the split of an example from a file listed under the given split.
-func (s splitter) of(listed, prompt string) string {
+func (s splitter) of(listed, by string) string {
 	if listed != "" && listed != TrainSplit {
 		return listed
 	}
 	if len(s.names) > 0 {
 		// The upper 53 bits as a number in [0,1), exactly.
-		u := float64(promptHash("split", s.seed, prompt)>>11) / (1 << 53)
+		u := float64(promptHash("split", s.seed, by)>>11) / (1 << 53)
 		for i, bound := range s.bounds {
 			if u < bound {
 				return s.names[i]
@@ -47,25 +46,4 @@ func promptHash(purpose string, seed uint64, prompt string) uint64 {
 	h.Write(binary.LittleEndian.AppendUint64([]byte("datasets."+purpose+"\x00"), seed))
 	h.Write([]byte(prompt))
 	return binary.BigEndian.Uint64(h.Sum(nil))
-}
-
-// limitExamples keeps the n examples of the smallest hash, in their order.
-// Files are often sorted, by label say, so the first n would not be a sample.
-func limitExamples(examples []Example, n int, seed uint64) []Example {
-	if n == 0 || len(examples) <= n {
-		return examples
-	}
-	hashes := make([]uint64, len(examples))
-	order := make([]int, len(examples))
-	for i := range examples {
-		hashes[i], order[i] = promptHash("limit", seed, examples[i].Prompt), i
-	}
-	sort.SliceStable(order, func(a, b int) bool { return hashes[order[a]] < hashes[order[b]] })
-	kept := order[:n]
-	sort.Ints(kept)
-	out := make([]Example, n)
-	for i, at := range kept {
-		out[i] = examples[at]
-	}
-	return out
 }

@@ -2,9 +2,9 @@ package recipes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -17,18 +17,56 @@ import (
 type datasetStage struct {
 	Kind             string `yaml:"kind"`
 	datasets.Options `yaml:",inline"`
+
+	found map[string]map[string][]string // files by mixed source ("" without one) and split; those of hubs are in the cache
 }
 
-func (s *datasetStage) check(c *checker) { c.options("", s.Options.Validate()) }
+func (s *datasetStage) check(c *checker) {
+	c.options("", s.Options.Validate())
+	s.found = map[string]map[string][]string{}
+	for name, in := range s.inputs() {
+		files, err := hubFiles(in)
+		if err != nil {
+			key := "hub"
+			if name != "" {
+				key = "mix." + name + ".hub"
+			}
+			c.blame(key, "%v", err)
+		}
+		s.found[name] = files
+	}
+}
+
+// inputs are the inputs by the name of the mixed source, "" of the only one.
+func (s *datasetStage) inputs() map[string]*datasets.Input {
+	if len(s.Mix) == 0 {
+		return map[string]*datasets.Input{"": &s.Input}
+	}
+	all := map[string]*datasets.Input{}
+	for name, m := range s.Mix {
+		all[name] = &m.Input
+	}
+	return all
+}
+
+// files are the files of an input, as the recipe or the hub names them.
+func (s *datasetStage) files(name string, in *datasets.Input) map[string][]string {
+	if files, ok := s.found[name]; ok {
+		return files
+	}
+	return in.Files
+}
 
 // splits are the names of the splits that the dataset will have.
 func (s *datasetStage) splits() []string {
 	names := map[string]bool{}
-	for name := range s.Files {
-		names[name] = true
+	for name, in := range s.inputs() {
+		for split := range s.files(name, in) {
+			names[split] = true
+		}
 	}
 	for name := range s.Split {
-		names[name] = true
+		names[name], names[datasets.TrainSplit] = true, true
 	}
 	if names[""] {
 		delete(names, "")
@@ -43,20 +81,41 @@ const embeddedPrefix = "embedded:"
 func (s *datasetStage) build(r *Recipe) pipeline.Stage {
 	// What the files are called changes nothing but the names in the artifact,
 	// which pipeline.Stage.Files covers; which split each belongs to does.
-	options := *s
-	options.Files = map[string][]string{}
 	var outside []string
-	for _, split := range slices.Sorted(maps.Keys(s.Files)) {
-		for _, f := range expand(s.Files[split]) {
-			if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
-				options.Files[split] = append(options.Files[split], embeddedPrefix+name+" "+embeddedHash(name))
-				continue
-			}
-			options.Files[split] = append(options.Files[split], filepath.Base(f))
-			outside = append(outside, f)
+	options := s.withFiles(func(f string) string {
+		if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
+			return embeddedPrefix + name + " " + embeddedHash(name)
 		}
+		outside = append(outside, f)
+		return filepath.Base(f)
+	})
+	return pipeline.Stage{Files: outside, Fingerprint: fingerprint(datasetStage{Kind: s.Kind, Options: options}, nil), Version: "1", Run: s.run}
+}
+
+// withFiles are the options with what f makes of each file that the patterns mean.
+func (s *datasetStage) withFiles(f func(path string) string) datasets.Options {
+	named := func(name string, in *datasets.Input) map[string][]string {
+		out := map[string][]string{}
+		files := s.files(name, in)
+		for _, split := range slices.Sorted(maps.Keys(files)) {
+			for _, path := range expand(files[split]) {
+				out[split] = append(out[split], f(path))
+			}
+		}
+		return out
 	}
-	return pipeline.Stage{Files: outside, Fingerprint: fingerprint(options, nil), Version: "1", Run: s.run}
+	o := s.Options
+	if len(s.Mix) == 0 {
+		o.Files = named("", &o.Input)
+		return o
+	}
+	o.Mix = map[string]datasets.MixInput{}
+	for _, name := range slices.Sorted(maps.Keys(s.Mix)) {
+		m := s.Mix[name]
+		m.Files = named(name, &m.Input)
+		o.Mix[name] = m
+	}
+	return o
 }
 
 // expand replaces patterns by the files that match; one that matches nothing
@@ -64,15 +123,11 @@ func (s *datasetStage) build(r *Recipe) pipeline.Stage {
 func expand(patterns []string) []string {
 	var files []string
 	for _, p := range patterns {
-		if _, err := os.Stat(p); err == nil || strings.HasPrefix(p, embeddedPrefix) {
-			files = append(files, p)
-			continue
+		matches, err := datasets.Match(p)
+		if err != nil || strings.HasPrefix(p, embeddedPrefix) {
+			matches = []string{p}
 		}
-		if matches, err := filepath.Glob(p); err == nil && len(matches) > 0 {
-			files = append(files, matches...)
-			continue
-		}
-		files = append(files, p)
+		files = append(files, matches...)
 	}
 	return files
 }
@@ -82,37 +137,42 @@ func (s *datasetStage) run(ctx context.Context, w *pipeline.Work) error {
 	if err != nil {
 		return err
 	}
-	d, err := datasets.Load(ctx, o)
+	d, err := datasets.Make(ctx, w.Dir, o, datasets.Hooks{Scratch: w.Scratch, Progress: func(rows int) { w.Progress(int64(rows), 0, "rows") }})
 	if err != nil {
 		return err
 	}
 	if rejected := total(d.Counts.Rejected); rejected > 0 {
 		w.Warn(fmt.Sprintf("%d of %d rows cannot be used: %s", rejected, d.Counts.Rows, reasons(d.Counts.Rejected)))
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Splits)) {
-		w.Log(fmt.Sprintf("%s: %d examples", name, len(d.Splits[name])))
+	for _, name := range d.Splits() {
+		text := fmt.Sprintf("%s: %d examples", name, d.Len(name))
+		if dropped := d.Counts.Dropped[name]; len(dropped) > 0 {
+			text += "; left out: " + reasons(dropped)
+		}
+		w.Log(text)
 	}
-	return d.Write(w.Dir)
+	return nil
 }
 
 // located are the options with the files that the patterns name; those that are
 // built in are written into dir.
 func (s *datasetStage) located(dir string) (datasets.Options, error) {
-	o := s.Options
-	o.Files = map[string][]string{}
-	for split, files := range s.Files {
-		for _, f := range expand(files) {
-			if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
-				path, err := extract(name, dir)
-				if err != nil {
-					return o, err
-				}
-				f = path
-			}
-			o.Files[split] = append(o.Files[split], f)
+	var failed error
+	o := s.withFiles(func(f string) string {
+		name, ok := strings.CutPrefix(f, embeddedPrefix)
+		if !ok {
+			return f
 		}
+		path, err := extract(name, dir)
+		failed = errors.Join(failed, err)
+		return path
+	})
+	o.Hub, o.Revision, o.Config = "", "", ""
+	for name, m := range o.Mix {
+		m.Hub, m.Revision, m.Config = "", "", ""
+		o.Mix[name] = m
 	}
-	return o, nil
+	return o, failed
 }
 
 func total(counts map[datasets.Reason]int) int {
@@ -123,7 +183,7 @@ func total(counts map[datasets.Reason]int) int {
 	return n
 }
 
-func reasons(counts map[datasets.Reason]int) string {
+func reasons[R ~string](counts map[R]int) string {
 	var list []string
 	for _, r := range slices.Sorted(maps.Keys(counts)) {
 		list = append(list, fmt.Sprintf("%s %d", r, counts[r]))
@@ -133,16 +193,23 @@ func reasons(counts map[datasets.Reason]int) string {
 
 // examples reads the split that ref names from the stage's inputs.
 func examples(w *pipeline.Work, ref string) ([]datasets.Example, error) {
-	name, split, _ := strings.Cut(ref, ".")
-	d, err := datasets.Open(w.Input(name))
+	d, split, err := dataset(w, ref)
 	if err != nil {
 		return nil, err
 	}
-	list, ok := d.Splits[split]
-	if !ok || len(list) == 0 {
-		return nil, fmt.Errorf("dataset %s has no examples in split %s", name, split)
+	return d.Read(split)
+}
+
+// dataset opens the dataset of the split that ref names, which has examples.
+func dataset(w *pipeline.Work, ref string) (d *datasets.Dataset, split string, err error) {
+	name, split, _ := strings.Cut(ref, ".")
+	if d, err = datasets.Open(w.Input(name)); err != nil {
+		return nil, "", err
 	}
-	return list, nil
+	if d.Len(split) == 0 {
+		return nil, "", fmt.Errorf("dataset %s has no examples in split %s", name, split)
+	}
+	return d, split, nil
 }
 
 // head is the stage that a reference names.

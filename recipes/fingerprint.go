@@ -30,6 +30,15 @@ func keyed(v reflect.Value) any {
 			}
 		}
 		return out
+	case reflect.Map:
+		if v.IsNil() {
+			return v.Interface()
+		}
+		out := map[string]any{}
+		for k, value := range v.Seq2() {
+			out[k.String()] = keyed(value)
+		}
+		return out
 	case reflect.Slice:
 		out := make([]any, v.Len())
 		for i := range out {

@@ -37,63 +37,83 @@ func (r *Recipe) texts(ctx context.Context, made madeDir, ref string) (texts, er
 		ref = s.On
 	}
 	name, split, _ := strings.Cut(ref, ".")
-	d, err := r.examplesOf(ctx, made, name)
-	if err != nil || d == nil {
-		return texts{}, err
-	}
 	var t texts
-	every := len(d.Splits[split])/samplePrompts + 1
-	labels := map[string]bool{}
-	for i, e := range d.Splits[split] {
-		labels[e.Response] = true
-		if i%every == 0 {
-			t.some = append(t.some, e.Prompt)
+	err := r.withDataset(ctx, made, name, func(d *datasets.Dataset) error {
+		if d.Len(split) == 0 {
+			return nil
 		}
-		t.examples++
-		t.promptBytes += int64(len(e.Prompt))
-		t.responseBytes += int64(len(e.Response))
-	}
-	t.labels = len(labels)
-	return t, nil
+		every := d.Len(split)/samplePrompts + 1
+		labels := map[string]bool{}
+		for e, err := range d.Examples(split) {
+			if err != nil {
+				return err
+			}
+			if len(labels) <= maxClasses {
+				labels[e.Response] = true
+			}
+			if t.examples%every == 0 {
+				t.some = append(t.some, e.Prompt)
+			}
+			t.examples++
+			t.promptBytes += int64(len(e.Prompt))
+			t.responseBytes += int64(len(e.Response))
+		}
+		t.labels = len(labels)
+		return ctx.Err()
+	})
+	return t, err
 }
 
-// examplesOf reads the dataset of that stage, or the files that it will be made
-// of; nil if these are too large, or cannot be read: the stage itself says why.
-func (r *Recipe) examplesOf(ctx context.Context, made madeDir, name string) (*datasets.Dataset, error) {
+// withDataset calls f with the dataset of that stage, or of the files that it
+// will be made of; not if these are too large, or cannot be read: the stage
+// itself says why.
+func (r *Recipe) withDataset(ctx context.Context, made madeDir, name string, f func(*datasets.Dataset) error) error {
 	if dir := made(name); dir != "" {
-		return datasets.Open(dir)
+		d, err := datasets.Open(dir)
+		if err != nil {
+			return err
+		}
+		return f(d)
 	}
 	s, ok := r.find(name).(*datasetStage)
 	if !ok {
-		return nil, nil
+		return nil
 	}
 	dir, err := os.MkdirTemp("", "retort-plan-")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer os.RemoveAll(dir)
 	o, err := s.located(dir)
+	if err != nil || !small(o) {
+		return nil
+	}
+	d, err := datasets.Make(ctx, dir, o, datasets.Hooks{Scratch: dir})
 	if err != nil {
-		return nil, nil
+		return ctx.Err()
+	}
+	return f(d)
+}
+
+// small tells whether the files are so few and short that a plan may read them.
+func small(o datasets.Options) bool {
+	all := []map[string][]string{o.Files}
+	for _, m := range o.Mix {
+		all = append(all, m.Files)
 	}
 	var size int64
-	for _, files := range o.Files {
-		for _, f := range files {
-			info, err := os.Stat(f)
-			if err != nil {
-				return nil, nil
+	for _, splits := range all {
+		for _, files := range splits {
+			for _, f := range files {
+				info, err := os.Stat(f)
+				if err != nil {
+					return false
+				}
+				size += info.Size()
 			}
-			size += info.Size()
 		}
 	}
-	if size > readBytes {
-		return nil, nil
-	}
-	d, err := datasets.Load(ctx, o)
-	if err != nil {
-		return nil, ctx.Err()
-	}
-	return d, nil
+	return size <= readBytes
 }
 
 // unknownPrompt is how many tokens a prompt is taken to have when none was read.

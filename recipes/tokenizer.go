@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,38 +35,46 @@ func (s *tokenizerStage) build(r *Recipe) pipeline.Stage {
 }
 
 func (s *tokenizerStage) run(_ context.Context, w *pipeline.Work) error {
-	list, err := examples(w, s.On)
+	d, split, err := dataset(w, s.On)
 	if err != nil {
 		return err
 	}
 	o := s.TrainOptions
 	if s.ResponseTokens {
-		responses := distinctResponses(list)
-		if len(responses) > maxResponseTokens {
-			return fmt.Errorf("response_tokens: %s has %d distinct responses: want at most %d", s.On, len(responses), maxResponseTokens)
+		responses, err := distinctResponses(d, split)
+		if err != nil {
+			return fmt.Errorf("response_tokens: %s: %w", s.On, err)
 		}
 		o.Tokens = append(slices.Clone(o.Tokens), responses...)
 	}
+	var failed error
 	t, err := tokenizer.Train(func(yield func(string) bool) {
-		for _, e := range list {
-			if !yield(e.Prompt) || (!s.ResponseTokens && !yield(e.Response)) {
+		for e, err := range d.Examples(split) {
+			if failed = err; err != nil || !yield(e.Prompt) || (!s.ResponseTokens && !yield(e.Response)) {
 				return
 			}
 		}
 	}, o)
-	if err != nil {
+	if err = errors.Join(failed, err); err != nil {
 		return err
 	}
 	w.Log(fmt.Sprintf("%d tokens", t.VocabSize()))
 	return t.Write(w.Dir)
 }
 
-func distinctResponses(list []datasets.Example) []string {
+// distinctResponses are the different responses of a split, in order.
+func distinctResponses(d *datasets.Dataset, split string) ([]string, error) {
 	set := map[string]bool{}
-	for _, e := range list {
+	for e, err := range d.Examples(split) {
+		if err != nil {
+			return nil, err
+		}
 		if e.Response != "" {
 			set[e.Response] = true
 		}
+		if len(set) > maxResponseTokens {
+			return nil, fmt.Errorf("more than %d distinct responses", maxResponseTokens)
+		}
 	}
-	return slices.Sorted(maps.Keys(set))
+	return slices.Sorted(maps.Keys(set)), nil
 }

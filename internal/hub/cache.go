@@ -60,9 +60,9 @@ func (p *pull) record() error {
 	return p.publish(temporary, name)
 }
 
-// Find returns the model in the cache, without asking the hub: the commit that
-// the revision was when it was last pulled. A model that is not there, or not
-// all of it, is an error.
+// Find returns the model or dataset in the cache, without asking the hub: the commit that
+// the revision was when it was last pulled. One that is not there, or a
+// model of which not all is, is an error.
 func (c *Client) Find(ref Ref) (Snapshot, error) {
 	if err := ref.Validate(); err != nil {
 		return Snapshot{}, err
@@ -94,6 +94,9 @@ func (c *Client) find(ref Ref, include []string) (Snapshot, error) {
 		}
 		return s, fmt.Errorf("cache: %w", err)
 	}
+	if ref.Dataset {
+		return s, s.completeData(include)
+	}
 	return s, s.complete(include)
 }
 
@@ -112,12 +115,31 @@ func (s *Snapshot) readFiles() error {
 	})
 }
 
-// complete says which weights are missing, or which pattern has no file.
-func (s *Snapshot) complete(include []string) error {
+// completeData says that there are no rows, or which pattern has no file.
+func (s *Snapshot) completeData(include []string) error {
+	if err := s.included(include); err != nil || len(include) > 0 {
+		return err
+	}
+	if !slices.ContainsFunc(s.Files, IsData) {
+		return fmt.Errorf("the cache %s has no files of rows of commit %s", s.Dir, s.Commit)
+	}
+	return nil
+}
+
+// included says which pattern has no file.
+func (s *Snapshot) included(include []string) error {
 	for _, pattern := range include {
-		if !slices.ContainsFunc(s.Files, func(name string) bool { return matches(pattern, name) }) {
+		if !slices.ContainsFunc(s.Files, func(name string) bool { return Matches(pattern, name) }) {
 			return fmt.Errorf("include %q: the cache has no such file of commit %s", pattern, s.Commit)
 		}
+	}
+	return nil
+}
+
+// complete says which weights are missing, or which pattern has no file.
+func (s *Snapshot) complete(include []string) error {
+	if err := s.included(include); err != nil {
+		return err
 	}
 	has := func(name string) bool { return slices.Contains(s.Files, name) }
 	switch {

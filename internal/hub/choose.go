@@ -23,6 +23,42 @@ var small = []string{
 	"additional_chat_templates/*.jinja", "LICENSE", "LICENSE.txt", "LICENSE.md",
 }
 
+// IsData tells whether a dataset's file holds rows: Parquet, JSON, CSV or TSV,
+// also packed.
+func IsData(name string) bool {
+	name = strings.ToLower(name)
+	for _, packed := range []string{".gz", ".zst"} {
+		name = strings.TrimSuffix(name, packed)
+	}
+	switch path.Base(name) {
+	case "dataset_infos.json", "dataset_info.json", "state.json", "package.json":
+		return false // about the rows
+	}
+	return slices.Contains([]string{".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv"}, path.Ext(name)) && !strings.HasPrefix(path.Base(name), ".")
+}
+
+// chooseData picks a dataset's files: those of rows, or those that the patterns
+// include, and the card.
+func (l *listing) chooseData(include []string) ([]file, error) {
+	chosen, rows := map[string]bool{}, false
+	for name := range l.files {
+		if slices.Contains([]string{"README.md", "LICENSE", "LICENSE.txt", "LICENSE.md"}, name) {
+			chosen[name] = true
+		} else if len(include) == 0 && IsData(name) {
+			chosen[name], rows = true, true
+		}
+	}
+	for _, pattern := range include {
+		if err := l.include(chosen, pattern); err != nil {
+			return nil, err
+		}
+	}
+	if !rows && len(include) == 0 {
+		return nil, fmt.Errorf("the repository has no Parquet, JSON, CSV or TSV files; revision refs/convert/parquet may have them")
+	}
+	return l.sorted(chosen)
+}
+
 // choose picks what to download first: what is small, the index or the only
 // file of weights, and what the patterns include.
 func (l *listing) choose(include []string) ([]file, error) {
@@ -58,7 +94,7 @@ func (l *listing) include(chosen map[string]bool, pattern string) error {
 	}
 	found := false
 	for _, name := range slices.Sorted(maps.Keys(l.files)) {
-		if !matches(pattern, name) {
+		if !Matches(pattern, name) {
 			continue
 		}
 		if isPickle(name) {
@@ -72,10 +108,20 @@ func (l *listing) include(chosen map[string]bool, pattern string) error {
 	return nil
 }
 
-// matches tells whether a pattern, which is well formed, means a file.
-func matches(pattern, name string) bool {
+// Matches tells whether a pattern, which is well formed, means a file: the
+// whole name or, without a slash, its last part; ** is any number of folders.
+func Matches(pattern, name string) bool {
 	if ok, _ := path.Match(pattern, name); ok {
 		return true
+	}
+	if before, after, deep := strings.Cut(pattern, "**/"); deep {
+		rest, ok := strings.CutPrefix(name, before)
+		for ; ok; _, rest, ok = strings.Cut(rest, "/") {
+			if match, _ := path.Match(after, rest); match {
+				return true
+			}
+		}
+		return false
 	}
 	ok, _ := path.Match(pattern, path.Base(name))
 	return ok && !strings.Contains(pattern, "/")

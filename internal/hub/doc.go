@@ -1,8 +1,8 @@
-// Package hub downloads models from a Hugging Face-compatible hub into the
+// Package hub downloads models and datasets from a Hugging Face-compatible hub into the
 // cache that huggingface_hub keeps, so that either program finds what the other
 // has downloaded.
 //
-// In the cache, models--org--name holds the files of a repository:
+// In the cache, models--org--name (or datasets--…) holds the files of a repository:
 //
 //	blobs/HASH              contents, by hash
 //	snapshots/COMMIT/PATH   relative symbolic links to them

@@ -31,7 +31,7 @@ const (
 
 // list asks for the files of a repository.
 func (p *pull) list(ctx context.Context) (*listing, error) {
-	address := p.c.Endpoint + "/api/models/" + p.ref.Name + "/revision/" + url.PathEscape(p.ref.Revision) + "?blobs=true"
+	address := p.c.Endpoint + p.ref.api() + "/revision/" + url.PathEscape(p.ref.Revision) + "?blobs=true"
 	data, err := p.c.fetchAll(ctx, p.whole, address, maxListing)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func (p *pull) address(path string) string {
 	for i, s := range parts {
 		parts[i] = url.PathEscape(s)
 	}
-	return p.c.Endpoint + "/" + p.ref.Name + "/resolve/" + p.commit + "/" + strings.Join(parts, "/")
+	return p.c.Endpoint + p.ref.files() + "/resolve/" + p.commit + "/" + strings.Join(parts, "/")
 }
 
 // describe asks for what the listing did not say of f, its hash and size.

@@ -12,16 +12,25 @@ import (
 	"unicode/utf8"
 )
 
-// Ref names a model of a hub, and which revision of it.
+// Ref names a model or a dataset of a hub, and which revision of it.
 type Ref struct {
 	Name     string // org/name, or a name alone
 	Revision string // branch, tag or commit
+	Dataset  bool
+}
+
+// kind is what the repository holds, for messages.
+func (r Ref) kind() string {
+	if r.Dataset {
+		return "dataset"
+	}
+	return "model"
 }
 
 // DefaultRevision is the revision of a name without one.
 const DefaultRevision = "main"
 
-// String is the text that ParseRef reads.
+// String is the text that ParseRef or ParseDatasetRef reads.
 func (r Ref) String() string { return r.Name + "@" + r.Revision }
 
 var (
@@ -29,13 +38,18 @@ var (
 	commitPattern = regexp.MustCompile(`^[0-9a-f]{40}$`)
 )
 
-// ParseRef reads NAME or NAME@REVISION.
-func ParseRef(text string) (Ref, error) {
+// ParseRef reads the name of a model: NAME or NAME@REVISION.
+func ParseRef(text string) (Ref, error) { return parse(text, false) }
+
+// ParseDatasetRef reads that of a dataset.
+func ParseDatasetRef(text string) (Ref, error) { return parse(text, true) }
+
+func parse(text string, dataset bool) (Ref, error) {
 	name, revision, has := strings.Cut(text, "@")
 	if !has {
 		revision = DefaultRevision
 	}
-	r := Ref{name, revision}
+	r := Ref{Name: name, Revision: revision, Dataset: dataset}
 	return r, r.Validate()
 }
 
@@ -43,7 +57,7 @@ func ParseRef(text string) (Ref, error) {
 func (r Ref) Validate() error {
 	if !namePattern.MatchString(r.Name) || len(r.Name) > 96 || strings.Contains(r.Name, "--") || strings.Contains(r.Name, "..") ||
 		strings.HasSuffix(r.Name, ".git") {
-		return fmt.Errorf("%q is no model of a hub: want org/name", r.Name)
+		return fmt.Errorf("%q is no %s of a hub: want org/name", r.Name, r.kind())
 	}
 	if err := checkRevision(r.Revision); err != nil {
 		return fmt.Errorf("revision %q of %s: %w", r.Revision, r.Name, err)
@@ -98,4 +112,15 @@ func isPickle(name string) bool {
 }
 
 // folder is the repository's directory in the cache.
-func (r Ref) folder() string { return "models--" + strings.ReplaceAll(r.Name, "/", "--") }
+func (r Ref) folder() string { return r.kind() + "s--" + strings.ReplaceAll(r.Name, "/", "--") }
+
+// api is where the hub describes the repository.
+func (r Ref) api() string { return "/api/" + r.kind() + "s/" + r.Name }
+
+// files is where its files are.
+func (r Ref) files() string {
+	if r.Dataset {
+		return "/datasets/" + r.Name
+	}
+	return "/" + r.Name
+}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Snapshot is a model in the cache.
+// Snapshot is a model or a dataset in the cache.
 type Snapshot struct {
 	Name     string   `json:"name"`
 	Revision string   `json:"revision"`
@@ -43,7 +43,8 @@ const maxIndex = 64 << 20
 
 // Pull brings a model's configuration, tokenizer, templates and safetensors
 // into the cache, and every file that a pattern of include matches (path.Match,
-// of the whole name or, without a slash, its last part). Files that are there
+// of the whole name or, without a slash, its last part). Of a dataset it brings
+// the card and the files of rows, or those that match. Files that are there
 // and whose hash is right are not fetched again. The revision is recorded once
 // everything is there. After an error, cancellation among them, the same call
 // continues where it ended.
@@ -70,7 +71,11 @@ func (c *Client) pull(ctx context.Context, ref Ref, include []string) (s Snapsho
 		return s, err
 	}
 	p.commit = l.commit
-	files, err := l.choose(include)
+	choose := l.choose
+	if ref.Dataset {
+		choose = l.chooseData
+	}
+	files, err := choose(include)
 	if err != nil {
 		return s, err
 	}

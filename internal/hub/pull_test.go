@@ -60,7 +60,7 @@ func TestPullWritesTheCacheOfHuggingFace(t *testing.T) {
 	}
 	c.Offline, c.Endpoint = true, "http://127.0.0.1:1"
 	h.check(t, mustPull(t, c, tiny), "config.json", "model.safetensors", "tokenizer.json")
-	wantError(t, c, Ref{"org/tiny", "v2"}, nil, "pull org/tiny@v2: not in the cache")
+	wantError(t, c, Ref{Name: "org/tiny", Revision: "v2"}, nil, "pull org/tiny@v2: not in the cache")
 }
 
 func TestPullIncludes(t *testing.T) {
@@ -365,15 +365,15 @@ func TestPullRevisions(t *testing.T) {
 	h := newHub(t)
 	c := h.client(t)
 	for _, rev := range []string{"v1.0", "refs/pr/7", commit} {
-		s := mustPull(t, c, Ref{"org/tiny", rev})
-		if found, err := c.Find(Ref{"org/tiny", rev}); err != nil || found.Dir != s.Dir {
+		s := mustPull(t, c, Ref{Name: "org/tiny", Revision: rev})
+		if found, err := c.Find(Ref{Name: "org/tiny", Revision: rev}); err != nil || found.Dir != s.Dir {
 			t.Errorf("%s: found %s, %v", rev, found.Dir, err)
 		}
 	}
 	if h.count("GET /api/models/org/tiny/revision/refs%2Fpr%2F7") != 1 {
 		t.Errorf("requests %v", h.requests)
 	}
-	wantError(t, c, Ref{"org/tiny", strings.Repeat("a", 40)}, nil, "it is of commit "+commit)
+	wantError(t, c, Ref{Name: "org/tiny", Revision: strings.Repeat("a", 40)}, nil, "it is of commit "+commit)
 }
 
 // A link in the cache that leads out of it is not followed.

@@ -33,7 +33,7 @@ func (e *statusError) Error() string {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		text += ": it may need a token, in HF_TOKEN, of somebody who was given access"
 	case http.StatusNotFound:
-		text += ": there is no such model, revision or file, or it is private and needs a token in HF_TOKEN"
+		text += ": there is no such model or dataset, revision or file, or it is private and needs a token in HF_TOKEN"
 	}
 	return text
 }

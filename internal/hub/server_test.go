@@ -128,7 +128,7 @@ func (h *fakeHub) client(t *testing.T) *Client {
 	return c
 }
 
-var tiny = Ref{"org/tiny", "main"}
+var tiny = Ref{Name: "org/tiny", Revision: "main"}
 
 // check says what a snapshot lacks of what the hub has.
 func (h *fakeHub) check(t *testing.T, s Snapshot, names ...string) {

@@ -32,7 +32,7 @@ func (p *pull) fill(ctx context.Context, files []file) []file {
 		return files
 	}
 	known := map[string]file{}
-	address := p.c.Endpoint + "/api/models/" + p.ref.Name + "/tree/" + p.commit + "?recursive=true"
+	address := p.c.Endpoint + p.ref.api() + "/tree/" + p.commit + "?recursive=true"
 	for range maxPages {
 		entries, next, err := p.treePage(ctx, address)
 		if err != nil {

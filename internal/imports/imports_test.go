@@ -25,6 +25,8 @@ var allowed = map[string][]string{
 	"internal/imports":     {},
 	"internal/spelling":    {},
 	"internal/gradcheck":   {},
+	"internal/extsort":     {},
+	"internal/overlap":     {"internal/extsort"},
 	"internal/safetensors": {"internal/atomicfile"},
 	"internal/gguf":        {"internal/atomicfile"},
 	"internal/tokenizer":   {"internal/atomicfile"},

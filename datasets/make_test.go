@@ -19,19 +19,57 @@ import (
 
 // options for a file with columns text and label.
 func options(files ...string) datasets.Options {
-	return datasets.Options{
+	return datasets.Options{Input: datasets.Input{
 		Files:   map[string][]string{"": files},
 		Columns: datasets.Columns{Prompt: "text", Response: "label"},
-	}
+	}}
 }
 
-func load(t *testing.T, o datasets.Options) *datasets.Dataset {
+// loaded is a dataset with its examples in memory.
+type loaded struct {
+	*datasets.Dataset
+	Splits map[string][]datasets.Example
+}
+
+func load(t *testing.T, o datasets.Options) *loaded {
 	t.Helper()
-	d, err := datasets.Load(t.Context(), o)
+	return loadWith(t, o, datasets.Hooks{})
+}
+
+func loadWith(t *testing.T, o datasets.Options, h datasets.Hooks) *loaded {
+	t.Helper()
+	h.Scratch = t.TempDir()
+	d, err := datasets.Make(t.Context(), t.TempDir(), o, h)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	if left, _ := os.ReadDir(h.Scratch); len(left) > 0 {
+		t.Errorf("left in scratch: %v", left)
+	}
+	return readAll(t, d)
+}
+
+func readAll(t *testing.T, d *datasets.Dataset) *loaded {
+	t.Helper()
+	l := &loaded{d, map[string][]datasets.Example{}}
+	for _, split := range d.Splits() {
+		list, err := d.Read(split)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(list) == 0 {
+			list = nil
+		}
+		l.Splits[split] = list
+	}
+	return l
+}
+
+// fails is the error of making the dataset.
+func fails(t *testing.T, o datasets.Options) error {
+	t.Helper()
+	_, err := datasets.Make(t.Context(), t.TempDir(), o, datasets.Hooks{Scratch: t.TempDir()})
+	return err
 }
 
 func TestLoadCountsBadRows(t *testing.T) {
@@ -79,7 +117,7 @@ func TestBadRowsCanBeErrors(t *testing.T) {
 	path := writeFile(t, "rows.jsonl", "{\"text\":\"a\",\"label\":\"b\"}\n{\"text\":\"\",\"label\":\"b\"}\n")
 	o := options(path)
 	o.BadRows = datasets.ErrorBadRows
-	_, err := datasets.Load(t.Context(), o)
+	err := fails(t, o)
 	wantError(t, "bad_rows: error", err, path, "row 1", "empty_prompt")
 }
 
@@ -97,22 +135,24 @@ func TestLoadErrors(t *testing.T) {
 	}{
 		{"missing file", filepath.Join(dir, "none.jsonl"), []string{"none.jsonl", "no such file"}},
 		{"no match", filepath.Join(dir, "*.parquet"), []string{"no file matches"}},
-		{"extension", writeFile(t, "rows.txt", good), []string{"rows.txt", ".parquet, .jsonl"}},
+		{"extension", writeFile(t, "rows.txt", good), []string{"rows.txt", ".parquet, or .jsonl"}},
 		{"a pipe", pipe, []string{"pipe.jsonl", "not a regular file"}},
 		{"a folder", dir, []string{"not a regular file"}},
 		{"bad line", writeFile(t, "bad.jsonl", good+"\n{\"text\": nope}\n"), []string{"bad.jsonl:3:", "bad JSON"}},
 		{"cut line", writeFile(t, "cut.jsonl", good+"{\"text\":\"a"), []string{"cut.jsonl:2:", "bad JSON"}},
 		{"two on a line", writeFile(t, "two.jsonl", good+"{\"text\":\"a\"} {}\n"), []string{"two.jsonl:2:", "bad JSON"}},
 		{"not an object", writeFile(t, "list.jsonl", good+"3\n"), []string{"list.jsonl:2:", "want a JSON object"}},
-		{"an array", writeFile(t, "array.json", "[\n{}]"), []string{"array.json:1:", "one JSON object a line"}},
+		{"an array of numbers", writeFile(t, "array.json", "[\n3]"), []string{"array.json: row 0", "want a JSON object"}},
+		{"an array cut off", writeFile(t, "half.json", "[\n"+good+","), []string{"half.json: row 1", "unexpected EOF"}},
+		{"more than an array", writeFile(t, "more.json", "["+good+"] {}"), []string{"more.json", "something follows"}},
 		{"other columns", writeFile(t, "other.jsonl", "{\"text\":\"a\",\"intent\":\"b\"}\n"), []string{"other.jsonl", `no column "label"`, `"intent", "text"`}},
 		{"no rows", writeFile(t, "empty.jsonl", ""), []string{"empty.jsonl", "no examples in 0 rows"}},
 		{"no good rows", writeFile(t, "null.jsonl", "{\"text\":null,\"label\":\"b\"}\n"), []string{"no examples in 1 rows (1 null_prompt)"}},
 	} {
-		_, err := datasets.Load(t.Context(), options(c.path))
+		err := fails(t, options(c.path))
 		wantError(t, c.name, err, c.want...)
 	}
-	_, err := datasets.Load(t.Context(), options(writeFile(t, "empty.jsonl", "")))
+	err := fails(t, options(writeFile(t, "empty.jsonl", "")))
 	if !errors.Is(err, datasets.ErrNoExamples) {
 		t.Errorf("got %v, want ErrNoExamples", err)
 	}
@@ -121,7 +161,7 @@ func TestLoadErrors(t *testing.T) {
 func TestLoadStopsWhenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := datasets.Load(ctx, options(writeFile(t, "rows.jsonl", "{\"text\":\"a\",\"label\":\"b\"}\n")))
+	_, err := datasets.Make(ctx, t.TempDir(), options(writeFile(t, "rows.jsonl", "{\"text\":\"a\",\"label\":\"b\"}\n")), datasets.Hooks{})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -138,19 +178,19 @@ func TestLongAndMarkedLines(t *testing.T) {
 	if err := os.Truncate(huge, 65<<20); err != nil { // zeros, and no newline
 		t.Fatal(err)
 	}
-	_, err := datasets.Load(t.Context(), options(huge))
+	err := fails(t, options(huge))
 	wantError(t, "a line of 65 MB", err, "huge.jsonl:2:", "a line of more than")
 }
 
 func TestTemplates(t *testing.T) {
 	path := writeFile(t, "rows.jsonl", `{"Question": "Why {so}?", "Context": "Because.", "answer": "YES"}`+"\n"+
 		`{"Question": " ", "Context": "", "answer": "no"}`)
-	o := datasets.Options{
+	o := datasets.Options{Input: datasets.Input{
 		Files:            map[string][]string{"": {path}},
 		Template:         "{{ctx}} {Context}\nQ: {Question}",
 		ResponseTemplate: "Answer: {answer}.",
 		Lowercase:        true,
-	}
+	}}
 	d := load(t, o)
 	e := d.Splits["train"][0]
 	if e.Prompt != "{ctx} because.\nq: why {so}?" || e.Response != "Answer: YES." {
@@ -160,7 +200,7 @@ func TestTemplates(t *testing.T) {
 		t.Errorf("a template around nothing is a prompt: %v", d.Counts.Rejected)
 	}
 	o.Template = "{Question} {Contxt}"
-	_, err := datasets.Load(t.Context(), o)
+	err := fails(t, o)
 	wantError(t, "unknown placeholder", err, path, `no column "Contxt"`, `"Context"`, `"Question"`, `"answer"`)
 }
 
@@ -241,14 +281,14 @@ func TestParquetCellsAsText(t *testing.T) {
 		"dict": "d", "enum": "e", "json": `{"a":1}`, "bytes": "raw", "dec": "-0.05", "date": "2024-10-04",
 		"time": "2026-01-02T03:04:05.000006Z", "uuid": "12000000-0000-0000-0000-0000000000ff", "deep.x": "42",
 	} {
-		o := datasets.Options{Files: map[string][]string{"": {path}}, Columns: datasets.Columns{Prompt: column}, PromptOnly: true}
+		o := datasets.Options{Input: datasets.Input{Files: map[string][]string{"": {path}}, Columns: datasets.Columns{Prompt: column}, PromptOnly: true}}
 		if got := load(t, o).Splits["train"][0].Prompt; got != want {
 			t.Errorf("column %s: got %q, want %q", column, got, want)
 		}
 	}
 	for _, column := range []string{"list", "deep"} {
-		o := datasets.Options{Files: map[string][]string{"": {path}}, Columns: datasets.Columns{Prompt: column}, PromptOnly: true}
-		_, err := datasets.Load(t.Context(), o)
+		o := datasets.Options{Input: datasets.Input{Files: map[string][]string{"": {path}}, Columns: datasets.Columns{Prompt: column}, PromptOnly: true}}
+		err := fails(t, o)
 		wantError(t, column, err, "1 wrong_type")
 	}
 }
@@ -305,7 +345,7 @@ func TestRealFiles(t *testing.T) {
 		if _, err := os.Stat(path); err != nil {
 			t.Skipf("no %s", path)
 		}
-		d := load(t, datasets.Options{Files: map[string][]string{"test": {path}}, Columns: c.columns})
+		d := load(t, datasets.Options{Input: datasets.Input{Files: map[string][]string{"test": {path}}, Columns: c.columns}})
 		if n := len(d.Splits["test"]); n != c.rows || d.Counts.Rows != c.rows {
 			t.Errorf("%s: %d of %d rows, rejected %v", c.file, n, d.Counts.Rows, d.Counts.Rejected)
 		}
@@ -319,24 +359,5 @@ func FuzzJSONL(f *testing.F) {
 	f.Add([]byte("{\"text\":\"a\",\"label\":\"b\"}\n\n{\"text\":1e5,\"label\":true}"))
 	f.Add([]byte("\xef\xbb\xbf{\"text\":\"\\ud83d\\ude00\",\"label\":null}\r\n"))
 	f.Add([]byte("[1]\n{\n}\x00"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		path := filepath.Join(t.TempDir(), "fuzz.jsonl")
-		if err := os.WriteFile(path, data, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		d, err := datasets.Load(t.Context(), options(path))
-		if err != nil {
-			if !strings.Contains(err.Error(), "fuzz.jsonl") {
-				t.Errorf("the error does not name the file: %v", err)
-			}
-			return
-		}
-		kept := 0
-		for _, n := range d.Counts.Rejected {
-			kept -= n
-		}
-		if kept += d.Counts.Rows; kept != len(d.Splits["train"]) {
-			t.Errorf("%d rows are neither kept nor rejected", kept)
-		}
-	})
+	f.Fuzz(func(t *testing.T, data []byte) { fuzzRows(t, "fuzz.jsonl", data, options("")) })
 }
