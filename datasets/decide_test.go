@@ -226,7 +226,7 @@ func TestLengths(t *testing.T) {
 		}
 	}
 	o := options(lines(t, "rows.jsonl", rows...))
-	o.MaxPromptChars, o.TooLong = 7, datasets.FailTooLong
+	o.MaxPromptChars, o.TooLong = 7, datasets.ErrorTooLong
 	wantError(t, "error", fails(t, o), "rows.jsonl: row 1: too_long")
 }
 

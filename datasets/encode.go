@@ -15,12 +15,13 @@ type Encoder interface {
 	Encode(text string, addSpecial bool) []int32
 }
 
-// What Format.TooLong may say of sequences longer than MaxTokens.
+// What Format.TooLong may say of sequences longer than MaxTokens, and
+// Options.TooLong of texts longer than they may be.
 const (
 	DropTooLong   = "drop"
 	ErrorTooLong  = "error"
-	TruncateLeft  = "truncate_left"  // the prompt's text loses its beginning
-	TruncateRight = "truncate_right" // the sequence loses its last tokens
+	TruncateLeft  = "truncate_left"  // the beginning is cut off: of a sequence that of the prompt's text
+	TruncateRight = "truncate_right" // the end is: of a sequence its last tokens
 )
 
 // What Format.NothingLearned may say of examples of which no token is learned.

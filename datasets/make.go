@@ -310,7 +310,7 @@ func (m *maker) add(f sourceFile, c *candidate) error {
 		c.reason = m.finish(c, f)
 	}
 	if c.reason != "" {
-		long := (c.reason == TooLong || c.reason == LongResponse) && m.o.TooLong == FailTooLong
+		long := (c.reason == TooLong || c.reason == LongResponse) && m.o.TooLong == ErrorTooLong
 		if m.o.BadRows == ErrorBadRows || long {
 			return fmt.Errorf("read %s: row %d: %s", f.path, c.Row, c.reason)
 		}

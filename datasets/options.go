@@ -15,14 +15,6 @@ const (
 	ErrorBadRows = "error"
 )
 
-// What Options.TooLong may say.
-const (
-	DropTooLong   = "drop"
-	TruncateLeft  = "truncate_left"  // the beginning is cut off
-	TruncateRight = "truncate_right" // the end is
-	FailTooLong   = "error"
-)
-
 // TrainSplit holds the examples that no other split takes.
 const TrainSplit = "train"
 
@@ -181,14 +173,14 @@ func (o *Options) validateLengths(fault faults) {
 		fault("max_response_chars: %d: want 0 or more", o.MaxResponseChars)
 	}
 	switch {
-	case !slices.Contains([]string{"", DropTooLong, TruncateLeft, TruncateRight, FailTooLong}, o.TooLong):
-		fault("too_long: %q: want %s, %s, %s or %s", o.TooLong, DropTooLong, TruncateLeft, TruncateRight, FailTooLong)
+	case !slices.Contains([]string{"", DropTooLong, TruncateLeft, TruncateRight, ErrorTooLong}, o.TooLong):
+		fault("too_long: %q: want %s, %s, %s or %s", o.TooLong, DropTooLong, TruncateLeft, TruncateRight, ErrorTooLong)
 	case o.TooLong != "" && o.MaxPromptChars == 0 && o.MaxResponseChars == 0:
 		fault("too_long: nothing is: want max_prompt_chars or max_response_chars")
 	}
 	for _, in := range o.inputs() {
 		if o.cuts() && in.conversations() {
-			fault("too_long: %s: format %s has conversations, whose turns are not cut: want %s or %s", o.TooLong, in.format(), DropTooLong, FailTooLong)
+			fault("too_long: %s: format %s has conversations, whose turns are not cut: want %s or %s", o.TooLong, in.format(), DropTooLong, ErrorTooLong)
 			break
 		}
 	}

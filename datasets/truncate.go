@@ -83,7 +83,7 @@ func (f Format) cutTurns(tok Encoder, s Sequence, e Example) (Sequence, bool, er
 	for lead < len(messages) && (messages[lead].role == "system" || messages[lead].role == "developer") {
 		lead++
 	}
-	user := func(t turn) bool { return t.role == "user" }
+	user := func(t writtenTurn) bool { return t.role == "user" }
 	first := slices.IndexFunc(messages[lead:], user)
 	if first < 0 {
 		return s, false, nil
@@ -115,18 +115,18 @@ func (f Format) cutTurns(tok Encoder, s Sequence, e Example) (Sequence, bool, er
 	})
 }
 
-// turn is a message of a conversation.
-type turn struct {
+// writtenTurn is a message of a conversation, in JSON.
+type writtenTurn struct {
 	role string
 	json json.RawMessage
 }
 
-func parseTurns(messages string) ([]turn, error) {
+func parseTurns(messages string) ([]writtenTurn, error) {
 	var list []json.RawMessage
 	if err := json.Unmarshal([]byte(messages), &list); err != nil {
 		return nil, fmt.Errorf("messages: %w", err)
 	}
-	turns := make([]turn, len(list))
+	turns := make([]writtenTurn, len(list))
 	for i, m := range list {
 		var head struct {
 			Role string `json:"role"`
@@ -134,12 +134,12 @@ func parseTurns(messages string) ([]turn, error) {
 		if err := json.Unmarshal(m, &head); err != nil {
 			return nil, fmt.Errorf("messages: message %d: %w", i, err)
 		}
-		turns[i] = turn{head.Role, m}
+		turns[i] = writtenTurn{head.Role, m}
 	}
 	return turns, nil
 }
 
-func joinTurns(turns []turn) string {
+func joinTurns(turns []writtenTurn) string {
 	parts := make([]string, len(turns))
 	for i, t := range turns {
 		parts[i] = string(t.json)
@@ -148,7 +148,7 @@ func joinTurns(turns []turn) string {
 }
 
 // text is the message's content, if that is a text.
-func (t *turn) text() (string, bool) {
+func (t *writtenTurn) text() (string, bool) {
 	var m struct {
 		Content *string `json:"content"`
 	}
@@ -158,7 +158,7 @@ func (t *turn) text() (string, bool) {
 	return *m.Content, true
 }
 
-func (t *turn) setText(text string) error {
+func (t *writtenTurn) setText(text string) error {
 	m := map[string]json.RawMessage{}
 	if err := json.Unmarshal(t.json, &m); err != nil {
 		return err

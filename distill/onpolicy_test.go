@@ -26,7 +26,10 @@ func spacious(t *testing.T) datasets.Batch {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := batches.At(0, 0)
+	b, err := batches.At(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for at, offset := range b.Offset {
 		if offset > 2 {
 			b.Weights[at] = 0 // 2 2 2 is room, not answer

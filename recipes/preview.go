@@ -88,11 +88,16 @@ func (r *Recipe) Preview(ctx context.Context, made func(stage string) string, o 
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %w", subject.stage, err)
 	}
-	examples, err := r.previewExamples(ctx, made, subject, l)
+	temporary, err := os.MkdirTemp("", "retort-show-")
 	if err != nil {
-		return nil, fmt.Errorf("stage %s: %s: %w", subject.stage, subject.on, err)
+		return nil, err
 	}
-	p, err := subject.preview(ctx, l, examples, o, r.Seed)
+	defer os.RemoveAll(temporary)
+	var p *Preview
+	examples, err := r.previewExamples(ctx, made, subject, temporary)
+	if err == nil {
+		p, err = subject.preview(ctx, l, examples, o, r.Seed)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("stage %s: %s: %w", subject.stage, subject.on, err)
 	}
@@ -156,8 +161,9 @@ func (r *Recipe) previewStage(name string) (string, error) {
 	return "", errors.New("the recipe has no train or tokens stage")
 }
 
-// previewExamples are the examples that the stage encodes.
-func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, p previewed, l *loaded) (iter.Seq2[datasets.Example, error], error) {
+// previewExamples are the examples that the stage encodes. A dataset that is yet
+// to be made is made in temporary.
+func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, p previewed, temporary string) (iter.Seq2[datasets.Example, error], error) {
 	if _, ok := r.find(p.on).(*answersStage); ok {
 		dir := made(p.on)
 		if dir == "" {
@@ -170,31 +176,27 @@ func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, 
 		return datasets.Each(textsOf(a)), nil
 	}
 	name, split, _ := strings.Cut(p.on, ".")
-	d, err := r.previewDataset(ctx, made(name), name)
+	d, err := r.previewDataset(ctx, made(name), name, temporary)
 	if err != nil {
 		return nil, err
 	}
-	if len(d.Splits[split]) == 0 {
+	if d.Len(split) == 0 {
 		return nil, fmt.Errorf("dataset %s has no examples in split %s", name, split)
 	}
-	return datasets.Each(d.Splits[split]), nil
+	return d.Examples(split), nil
 }
 
-// previewDataset reads the dataset from dir, or from the recipe's files.
-func (r *Recipe) previewDataset(ctx context.Context, dir, name string) (*datasets.Dataset, error) {
+// previewDataset opens the dataset in dir, or makes it in temporary from the
+// recipe's files.
+func (r *Recipe) previewDataset(ctx context.Context, dir, name, temporary string) (*datasets.Dataset, error) {
 	if dir != "" {
 		return datasets.Open(dir)
 	}
-	temporary, err := os.MkdirTemp("", "retort-show-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(temporary)
 	o, err := r.find(name).(*datasetStage).located(temporary)
 	if err != nil {
 		return nil, err
 	}
-	return datasets.Load(ctx, o)
+	return datasets.Make(ctx, temporary, o, datasets.Hooks{Scratch: temporary})
 }
 
 func (p previewed) preview(ctx context.Context, l *loaded, examples iter.Seq2[datasets.Example, error], o PreviewOptions, seed uint64) (*Preview, error) {

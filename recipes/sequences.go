@@ -42,11 +42,11 @@ func (l *learner) cached(c *datasets.TokenCache) sequences {
 
 // examples are the sequences of a split: in memory if they are few.
 func (l *learner) examples(ctx context.Context, ref string) (sequences, error) {
-	list, err := examples(l.work, ref)
+	d, split, err := dataset(l.work, ref)
 	if err != nil {
 		return sequences{}, err
 	}
-	return l.encoded(ctx, ref, datasets.Each(list))
+	return l.encoded(ctx, ref, d.Examples(split))
 }
 
 // errMany says that examples are too many for memory.

@@ -91,13 +91,13 @@ func (s *tokensStage) run(ctx context.Context, w *pipeline.Work, r *Recipe, inpu
 	if err != nil {
 		return err
 	}
-	list, err := examples(w, s.On)
+	d, split, err := dataset(w, s.On)
 	if err != nil {
 		return err
 	}
 	dir := filepath.Join(w.Scratch, tokensDir)
-	cache, err := datasets.WriteTokens(ctx, dir, l.tokenizer, datasets.Each(list), s.format(l, s.length(), s.PromptsOnly), l.rule(s.On),
-		func(n int) { w.Progress(int64(n), int64(len(list)), "examples") })
+	cache, err := datasets.WriteTokens(ctx, dir, l.tokenizer, d.Examples(split), s.format(l, s.length(), s.PromptsOnly), l.rule(s.On),
+		func(n int) { w.Progress(int64(n), int64(d.Len(split)), "examples") })
 	if err != nil {
 		return err
 	}

@@ -209,7 +209,6 @@ func (s *state) next(ctx context.Context) error {
 		key := random.Key(s.o.Seed, fmt.Sprintf("dropout %d %d", s.epoch, i))
 		objective := s.Data.Objective
 		if s.Data.Write != nil {
-			var err error
 			key := random.Key(s.o.Seed, fmt.Sprintf("write %d %d", s.epoch, i))
 			if b, objective, err = s.Data.Write(ctx, b, key); err != nil {
 				return fmt.Errorf("epoch %d batch %d: %w", s.epoch, i, err)
