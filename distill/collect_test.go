@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -34,9 +33,8 @@ func (e *echo) Identity() string { return e.name }
 
 func (e *echo) Answer(ctx context.Context, asked iter.Seq2[int, distill.Request], done func(int, distill.Answer) error) error {
 	var requests []distill.Request
-	var indices []int
-	for i, r := range asked {
-		indices, requests = append(indices, i), append(requests, r)
+	for _, r := range asked {
+		requests = append(requests, r)
 	}
 	for j := range requests {
 		i := len(requests) - 1 - j // any order will do
@@ -57,8 +55,7 @@ func (e *echo) Answer(ctx context.Context, asked iter.Seq2[int, distill.Request]
 		if len(a.Tokens) < len(r.Prompt) {
 			a.Finish = distill.FinishLength
 		}
-		a.AnswerTokens = len(a.Tokens)
-		if err := done(indices[i], a); err != nil {
+		if err := done(i, a); err != nil {
 			return err
 		}
 	}
@@ -87,27 +84,6 @@ func texts(answers []distill.Answer) string {
 	return strings.Join(list, " ")
 }
 
-// collect is distill.Collect, with the answers in order if there was no error.
-func collect(ctx context.Context, store *distill.Store, teacher distill.Teacher, requests []distill.Request, progress func(done, total int)) ([]distill.Answer, distill.Stats, error) {
-	o := distill.CollectOptions{Progress: func(done int) {
-		if progress != nil {
-			progress(done, len(requests))
-		}
-	}}
-	stats, err := distill.Collect(ctx, store, teacher, slices.All(requests), o)
-	if err != nil {
-		return nil, stats, err
-	}
-	var answers []distill.Answer
-	for a, err := range store.Answers(ctx, teacher.Identity(), slices.All(requests)) {
-		if err != nil {
-			return nil, stats, err
-		}
-		answers = append(answers, a)
-	}
-	return answers, stats, nil
-}
-
 func TestCollect(t *testing.T) {
 	store := openStore(t, filepath.Join(t.TempDir(), "a.db"))
 	teacher := newEcho("echo")
@@ -122,13 +98,13 @@ func TestCollect(t *testing.T) {
 	}
 	for _, s := range steps {
 		last := 0
-		answers, stats, err := collect(t.Context(), store, teacher, asRequests(s.prompts...), func(done, total int) {
+		answers, stats, err := distill.Collect(t.Context(), store, teacher, asRequests(s.prompts...), func(done, total int) {
 			if done <= last || total != len(s.prompts) {
 				t.Errorf("progress %d of %d after %d", done, total, last)
 			}
 			last = done
 		})
-		if err != nil || !reflect.DeepEqual(stats, s.want) || texts(answers) != strings.Join(s.prompts, " ") || last != len(s.prompts) {
+		if err != nil || stats != s.want || texts(answers) != strings.Join(s.prompts, " ") || last != len(s.prompts) {
 			t.Errorf("%v: answers %q, %+v, error %v, progress %d", s.prompts, texts(answers), stats, err, last)
 		}
 	}
@@ -138,7 +114,7 @@ func TestCollect(t *testing.T) {
 		}
 	}
 	// Another teacher's answers are others.
-	if _, stats, err := collect(t.Context(), store, newEcho("other"), asRequests("a"), nil); err != nil || stats.Fresh != 1 {
+	if _, stats, err := distill.Collect(t.Context(), store, newEcho("other"), asRequests("a"), nil); err != nil || stats.Fresh != 1 {
 		t.Errorf("another teacher: %+v, %v", stats, err)
 	}
 }
@@ -154,12 +130,12 @@ func TestCollectGoesOnAfterAnError(t *testing.T) {
 		return nil
 	}
 	requests := asRequests("a", "b", "c", "d")
-	answers, stats, err := collect(t.Context(), store, teacher, requests, nil)
-	if !errors.Is(err, broken) || stats.Fresh != 2 || !strings.Contains(err.Error(), "echo") {
+	answers, stats, err := distill.Collect(t.Context(), store, teacher, requests, nil)
+	if answers != nil || !errors.Is(err, broken) || stats.Fresh != 2 || !strings.Contains(err.Error(), "echo") {
 		t.Fatalf("answers %v, %+v, error %v", answers, stats, err)
 	}
 	teacher.before = nil
-	if answers, stats, err = collect(t.Context(), store, teacher, requests, nil); err != nil || stats.Cached != 2 || stats.Fresh != 2 || texts(answers) != "a b c d" {
+	if answers, stats, err = distill.Collect(t.Context(), store, teacher, requests, nil); err != nil || stats.Cached != 2 || stats.Fresh != 2 || texts(answers) != "a b c d" {
 		t.Errorf("after the error: %q, %+v, %v", texts(answers), stats, err)
 	}
 }
@@ -167,22 +143,22 @@ func TestCollectGoesOnAfterAnError(t *testing.T) {
 func TestCollectRefuses(t *testing.T) {
 	store := openStore(t, filepath.Join(t.TempDir(), "a.db"))
 	requests := append(asRequests("a"), distill.Request{TopK: -1})
-	if _, _, err := collect(t.Context(), store, newEcho("e"), requests, nil); err == nil || !strings.Contains(err.Error(), "request 1: top_k: -1") {
+	if _, _, err := distill.Collect(t.Context(), store, newEcho("e"), requests, nil); err == nil || !strings.Contains(err.Error(), "request 1: top_k: -1") {
 		t.Errorf("error %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := collect(ctx, store, newEcho("e"), asRequests("a"), nil); !errors.Is(err, context.Canceled) {
+	if _, _, err := distill.Collect(ctx, store, newEcho("e"), asRequests("a"), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := collect(t.Context(), store, newEcho("e"), asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), store.Path()) {
+	if _, _, err := distill.Collect(t.Context(), store, newEcho("e"), asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), store.Path()) {
 		t.Errorf("a closed store: %v", err)
 	}
 	open := openStore(t, store.Path())
-	if _, _, err := collect(t.Context(), open, lazy{}, asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), "answered 0 of 0 requests that it was asked") {
+	if _, _, err := distill.Collect(t.Context(), open, lazy{}, asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), "answered 0 of 1") {
 		t.Errorf("a teacher that answers nothing: %v", err)
 	}
 }
@@ -202,11 +178,11 @@ func TestCollectFromALocalTeacher(t *testing.T) {
 		requests = append(requests, distill.Request{Prompt: p, MaxTokens: 5, TopK: 3},
 			distill.Request{Prompt: p, MaxTokens: 5, Seed: uint64(i), Sampling: model.Sampling{Temperature: 1}})
 	}
-	fresh, stats, err := collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
+	fresh, stats, err := distill.Collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
 	if err != nil || stats.Fresh != len(requests) {
 		t.Fatalf("%+v, %v", stats, err)
 	}
-	cached, stats, err := collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
+	cached, stats, err := distill.Collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
 	if err != nil || stats.Cached != len(requests) || !reflect.DeepEqual(cached, fresh) {
 		t.Errorf("from the store: %+v, %v, or the answers differ", stats, err)
 	}
@@ -299,7 +275,7 @@ func collectUntilKilled(path string) {
 	for i := range killed {
 		requests = append(requests, asRequests(fmt.Sprint(i))...)
 	}
-	_, _, err = collect(ctx, store, teacher, requests, func(int, int) {
+	_, _, err = distill.Collect(ctx, store, teacher, requests, func(int, int) {
 		if asked != "" { // otherwise it was there before
 			fmt.Println("stored", asked)
 		}

@@ -11,19 +11,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
 	_ "modernc.org/sqlite" // the "sqlite" driver
 )
 
-// Store keeps every answer that a teacher gave, by the Key of its request, and
-// what was spent for them, in one SQLite file. Several processes and goroutines
-// may use it at once.
+// Store keeps every answer that a teacher gave, by the Key of its request, in
+// one SQLite file. Several processes and goroutines may use it at once.
 type Store struct {
-	path    string
-	db      *sql.DB
-	commits commits
-	zip     *zstd.Encoder
-	unzip   *zstd.Decoder
+	path string
+	db   *sql.DB
 }
 
 // smallestFile is the least size of an SQLite page, and so of a file.
@@ -74,14 +69,7 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	}
 	db.SetMaxOpenConns(1) // SQLite has one writer; more connections would wait for each other
 	s := &Store{path: path, db: db}
-	s.zip, err = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1))
-	if err == nil {
-		s.unzip, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxRawBytes))
-	}
-	if err == nil {
-		err = s.prepare(ctx, size)
-	}
-	if err != nil {
+	if err := s.prepare(ctx, size); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
@@ -89,10 +77,6 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 
 // Close ends the use of the store.
 func (s *Store) Close() error {
-	if s.unzip != nil {
-		s.unzip.Close()
-		s.unzip = nil
-	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close answer store %s: %w", s.path, err)
 	}
@@ -129,7 +113,7 @@ func (s *Store) get(ctx context.Context, keys []Key, found map[Key]Answer) error
 	}
 	defer rows.Close()
 	for rows.Next() {
-		key, answer, err := s.scanAnswer(rows)
+		key, answer, err := scanAnswer(rows)
 		if err != nil {
 			return err
 		}
@@ -138,46 +122,11 @@ func (s *Store) get(ctx context.Context, keys []Key, found map[Key]Answer) error
 	return rows.Err()
 }
 
-// costs is what the answers to those keys cost that the store has.
-func (s *Store) costs(ctx context.Context, keys []Key) (map[Key]Money, error) {
-	found := make(map[Key]Money)
-	if len(keys) == 0 {
-		return found, nil
-	}
-	args := make([]any, len(keys))
-	for i := range keys {
-		args[i] = keys[i][:]
-	}
-	rows, err := s.db.QueryContext(ctx, "SELECT key, cost FROM answers WHERE key IN (?"+strings.Repeat(",?", len(keys)-1)+")", args...)
-	if err != nil {
-		return nil, fmt.Errorf("read answer store %s: %w", s.path, err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var key []byte
-		var cost Money
-		if err := rows.Scan(&key, &cost); err != nil {
-			return nil, fmt.Errorf("read answer store %s: %w", s.path, err)
-		}
-		if len(key) == len(Key{}) {
-			found[Key(key)] = cost
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("read answer store %s: %w", s.path, err)
-	}
-	return found, nil
-}
-
 // Put keeps the answer to a request to the teacher of that identity. When it
 // returns, the answer is on the disk. If the store has an answer already, that
-// one stays, and is returned: it may have been used. An answer of FinishFailed
-// is none, and an error.
+// one stays, and is returned: it may have been used.
 func (s *Store) Put(ctx context.Context, teacher string, r Request, a Answer) (Answer, error) {
 	key := r.Key(teacher)
-	if a.Finish == FinishFailed {
-		return Answer{}, fmt.Errorf("write answer store %s: request %s: there is no answer: %s", s.path, key, a.Error)
-	}
 	kept, err := s.put(ctx, key, teacher, r, a)
 	if err != nil {
 		return Answer{}, fmt.Errorf("write answer store %s: %w", s.path, err)
@@ -197,7 +146,7 @@ func (s *Store) Put(ctx context.Context, teacher string, r Request, a Answer) (A
 }
 
 func (s *Store) put(ctx context.Context, key Key, teacher string, r Request, a Answer) (bool, error) {
-	e, err := s.encodeAnswer(key, a)
+	e, err := encodeAnswer(key, a)
 	if err != nil {
 		return false, err
 	}
@@ -205,23 +154,11 @@ func (s *Store) put(ctx context.Context, key Key, teacher string, r Request, a A
 	if err != nil {
 		return false, err
 	}
-	var n int64
-	err = s.commit(ctx, func(tx *sql.Tx) error {
-		done, err := tx.ExecContext(ctx, insertAnswer, key[:], e.text, e.finish, e.promptTokens, e.tokens, e.logProbs, e.top, e.latency,
-			e.checksum, e.details, e.pieces, e.raw, e.cost, teacher, r.Prompt, r.Given, settings, max(a.AnswerTokens, len(a.Tokens)),
-			time.Now().UTC().Format(time.RFC3339Nano), orNull(r.Messages), orNull(r.Tools), orNull(r.Schema))
-		if err != nil {
-			return err
-		}
-		n, err = done.RowsAffected()
-		return err
-	})
-	return n == 1, err
-}
-
-func orNull(text string) any {
-	if text == "" {
-		return nil
+	done, err := s.db.ExecContext(ctx, insertAnswer, key[:], e.text, e.finish, e.promptTokens, e.tokens, e.logProbs, e.top, e.latency,
+		e.checksum, teacher, r.Prompt, r.Given, settings, len(a.Tokens), time.Now().UTC().Format(time.RFC3339Nano))
+	if err != nil {
+		return false, err
 	}
-	return text
+	n, err := done.RowsAffected()
+	return n == 1, err
 }

@@ -3,7 +3,6 @@ package distill
 import (
 	"database/sql"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -15,49 +14,15 @@ import (
 
 // storedAnswer is an answer as the columns of the table.
 type storedAnswer struct {
-	text, finish                string
-	promptTokens, latency, cost int64
-	tokens, logProbs, top       []byte
-	details                     *string // nil in rows of version 1
-	pieces, raw                 []byte
-	checksum                    int64
+	text, finish          string
+	promptTokens, latency int64
+	tokens, logProbs, top []byte
+	checksum              int64
 }
 
-// maxRawBytes bounds a server's response that is kept.
-const maxRawBytes = 256 << 20
-
-// details are the fields of an answer that need no column of their own.
-type details struct {
-	Reasoning       string `json:"reasoning,omitempty"`
-	ToolCalls       string `json:"tool_calls,omitempty"`
-	CachedTokens    int    `json:"cached_tokens,omitempty"`
-	AnswerTokens    int    `json:"answer_tokens,omitempty"`
-	ReasoningTokens int    `json:"reasoning_tokens,omitempty"`
-	Model           string `json:"model,omitempty"`
-	Fingerprint     string `json:"system_fingerprint,omitempty"`
-	Batch           bool   `json:"batch,omitempty"`
-	Attempts        int    `json:"attempts,omitempty"`
-	RetryCost       Money  `json:"retry_cost,omitempty"` // billionths of a US dollar
-}
-
-func (s *Store) encodeAnswer(key Key, a Answer) (storedAnswer, error) {
-	e := storedAnswer{text: a.Text, finish: a.Finish, promptTokens: int64(a.PromptTokens), latency: int64(a.Latency), cost: int64(a.Cost),
+func encodeAnswer(key Key, a Answer) (storedAnswer, error) {
+	e := storedAnswer{text: a.Text, finish: a.Finish, promptTokens: int64(a.PromptTokens), latency: int64(a.Latency),
 		tokens: []byte{}, logProbs: []byte{}, top: []byte{}} // not nil, which would be NULL
-	text, err := json.Marshal(details{Reasoning: a.Reasoning, ToolCalls: a.ToolCalls, CachedTokens: a.CachedTokens, AnswerTokens: a.AnswerTokens,
-		ReasoningTokens: a.ReasoningTokens, Model: a.Model, Fingerprint: a.Fingerprint, Batch: a.Batch, Attempts: a.Attempts, RetryCost: a.RetryCost})
-	if err != nil {
-		return e, err
-	}
-	e.details = new(string(text))
-	if len(a.Raw) > maxRawBytes {
-		return e, fmt.Errorf("a response of %d bytes", len(a.Raw))
-	}
-	if a.Raw != nil {
-		e.raw = s.zip.EncodeAll(a.Raw, []byte{})
-	}
-	if a.Pieces != nil {
-		e.pieces = encodePieces(a.Pieces)
-	}
 	for _, id := range a.Tokens {
 		e.tokens = binary.LittleEndian.AppendUint32(e.tokens, uint32(id))
 	}
@@ -88,16 +53,7 @@ func (e *storedAnswer) sum(key Key) int64 {
 		h.Write(size[:])
 		h.Write(part)
 	}
-	numbers := []int64{e.promptTokens, e.latency}
-	if e.details != nil {
-		numbers = append(numbers, e.cost)
-		for _, part := range [][]byte{[]byte(*e.details), e.pieces, e.raw} {
-			binary.LittleEndian.PutUint64(size[:], uint64(len(part)))
-			h.Write(size[:])
-			h.Write(part)
-		}
-	}
-	for _, n := range numbers {
+	for _, n := range []int64{e.promptTokens, e.latency} {
 		binary.LittleEndian.PutUint64(size[:], uint64(n))
 		h.Write(size[:])
 	}
@@ -105,11 +61,10 @@ func (e *storedAnswer) sum(key Key) int64 {
 }
 
 // scanAnswer reads one row of answerColumns.
-func (s *Store) scanAnswer(rows *sql.Rows) (Key, Answer, error) {
+func scanAnswer(rows *sql.Rows) (Key, Answer, error) {
 	var e storedAnswer
 	var name []byte
-	if err := rows.Scan(&name, &e.text, &e.finish, &e.promptTokens, &e.tokens, &e.logProbs, &e.top, &e.latency, &e.checksum,
-		&e.details, &e.pieces, &e.raw, &e.cost); err != nil {
+	if err := rows.Scan(&name, &e.text, &e.finish, &e.promptTokens, &e.tokens, &e.logProbs, &e.top, &e.latency, &e.checksum); err != nil {
 		return Key{}, Answer{}, err
 	}
 	if len(name) != len(Key{}) {
@@ -120,9 +75,6 @@ func (s *Store) scanAnswer(rows *sql.Rows) (Key, Answer, error) {
 		return key, Answer{}, fmt.Errorf("answer %s does not match its checksum: the file is damaged", key)
 	}
 	a, err := e.decode()
-	if err == nil && e.raw != nil {
-		a.Raw, err = s.unzip.DecodeAll(e.raw, []byte{})
-	}
 	if err != nil {
 		return key, a, fmt.Errorf("answer %s: %w", key, err)
 	}
@@ -138,36 +90,12 @@ func (e *storedAnswer) decode() (Answer, error) {
 		a.Tokens = append(a.Tokens, int32(binary.LittleEndian.Uint32(b)))
 	}
 	a.AnswerTokens = len(a.Tokens)
-	if err := e.decodeDetails(&a); err != nil {
-		return a, err
-	}
 	for b := e.logProbs; len(b) > 0; b = b[4:] {
 		a.LogProbs = append(a.LogProbs, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}
 	var err error
 	a.Top, err = decodeTop(e.top)
 	return a, err
-}
-
-// decodeDetails sets what rows of version 1 do not have.
-func (e *storedAnswer) decodeDetails(a *Answer) error {
-	if e.details == nil {
-		return nil
-	}
-	var d details
-	if err := json.Unmarshal([]byte(*e.details), &d); err != nil {
-		return fmt.Errorf("details: %w", err)
-	}
-	a.Reasoning, a.ToolCalls = d.Reasoning, d.ToolCalls
-	a.CachedTokens, a.AnswerTokens, a.ReasoningTokens = d.CachedTokens, d.AnswerTokens, d.ReasoningTokens
-	a.Model, a.Fingerprint, a.Batch, a.Attempts = d.Model, d.Fingerprint, d.Batch, d.Attempts
-	a.Cost, a.RetryCost = Money(e.cost), d.RetryCost
-	if e.pieces == nil {
-		return nil
-	}
-	var err error
-	a.Pieces, err = decodePieces(e.pieces)
-	return err
 }
 
 func decodeTop(b []byte) ([]model.TopTokens, error) {

@@ -11,7 +11,7 @@ import (
 
 // The checksum keeps damage from decodeTop; it must not rely on that.
 func FuzzDecodeTop(f *testing.F) {
-	e, err := new(Store).encodeAnswer(Key{}, Answer{Top: []model.TopTokens{
+	e, err := encodeAnswer(Key{}, Answer{Top: []model.TopTokens{
 		{IDs: []int32{300, 1}, LogProbs: []float32{-0.25, -3}}, {IDs: []int32{}, LogProbs: []float32{}},
 	}})
 	if err != nil {
@@ -28,7 +28,7 @@ func FuzzDecodeTop(f *testing.F) {
 		if err != nil {
 			return
 		}
-		e, err := new(Store).encodeAnswer(Key{}, Answer{Top: top})
+		e, err := encodeAnswer(Key{}, Answer{Top: top})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestDecodeTopRefuses(t *testing.T) {
 		t.Errorf("nothing: %v, error %v", top, err)
 	}
 	uneven := Answer{Top: []model.TopTokens{{IDs: []int32{1, 2}, LogProbs: []float32{0}}}}
-	if _, err := new(Store).encodeAnswer(Key{}, uneven); err == nil || !strings.Contains(err.Error(), "2 alternatives with 1 log-probabilities") {
+	if _, err := encodeAnswer(Key{}, uneven); err == nil || !strings.Contains(err.Error(), "2 alternatives with 1 log-probabilities") {
 		t.Errorf("uneven alternatives: %v", err)
 	}
 }

@@ -2,7 +2,6 @@ package distill
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,7 @@ import (
 
 const (
 	applicationID = 0x7265746f // "reto", in the file's header
-	schemaVersion = 2
+	schemaVersion = 1
 	// checkedBytes is the size up to which a file is checked as a whole when it
 	// is opened; each answer has a checksum of its own besides.
 	checkedBytes = 256 << 20
@@ -21,13 +20,13 @@ const (
 const createAnswers = `CREATE TABLE answers (
 	key BLOB NOT NULL UNIQUE,        -- SHA-256 of teacher and request
 	answer TEXT NOT NULL,
-	finish TEXT NOT NULL,            -- stop, length, empty, given, tool_calls, refusal
+	finish TEXT NOT NULL,            -- stop, length, empty, given
 	prompt_tokens INTEGER NOT NULL,
 	tokens BLOB NOT NULL,            -- int32 little-endian
 	log_probs BLOB NOT NULL,         -- float32 little-endian, nats
 	top BLOB NOT NULL,               -- per token: count, then (id, float32); counts and ids as varints
 	latency_ns INTEGER NOT NULL,
-	checksum INTEGER NOT NULL,       -- CRC-32C of the columns above, and of details, pieces and raw
+	checksum INTEGER NOT NULL,       -- CRC-32C of the columns above
 	teacher TEXT NOT NULL,
 	prompt TEXT NOT NULL,
 	given TEXT,                      -- the response that was scored
@@ -36,23 +35,10 @@ const createAnswers = `CREATE TABLE answers (
 	created_at TEXT NOT NULL         -- RFC 3339
 ) STRICT`
 
-// What version 2 added. Answers of version 1 have NULL there.
-var additions = []string{
-	`ALTER TABLE answers ADD COLUMN details TEXT`,  // JSON: reasoning, tool calls, usage, cost, …
-	`ALTER TABLE answers ADD COLUMN pieces BLOB`,   // tokens as bytes, with alternatives
-	`ALTER TABLE answers ADD COLUMN raw BLOB`,      // the server's response, zstd
-	`ALTER TABLE answers ADD COLUMN messages TEXT`, // of the request, JSON
-	`ALTER TABLE answers ADD COLUMN tools TEXT`,
-	`ALTER TABLE answers ADD COLUMN response_schema TEXT`,
-	// Billionths of a US dollar, of the call that brought the answer.
-	`ALTER TABLE answers ADD COLUMN cost INTEGER NOT NULL DEFAULT 0`,
-	createAccounts, createReservations,
-}
-
-const answerColumns = "key, answer, finish, prompt_tokens, tokens, log_probs, top, latency_ns, checksum, details, pieces, raw, cost"
+const answerColumns = "key, answer, finish, prompt_tokens, tokens, log_probs, top, latency_ns, checksum"
 
 const insertAnswer = "INSERT INTO answers (" + answerColumns +
-	", teacher, prompt, given, settings, answer_tokens, created_at, messages, tools, response_schema) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (key) DO NOTHING"
+	", teacher, prompt, given, settings, answer_tokens, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (key) DO NOTHING"
 
 // prepare checks a file of that size, and makes the table in a new one.
 func (s *Store) prepare(ctx context.Context, size int64) error {
@@ -77,8 +63,6 @@ func (s *Store) prepare(ctx context.Context, size int64) error {
 	return nil
 }
 
-// create makes the tables of a new file, and brings one of an earlier version
-// up to date: all of it, or nothing.
 func (s *Store) create(ctx context.Context) error {
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
@@ -93,24 +77,17 @@ func (s *Store) create(ctx context.Context) error {
 			return err
 		}
 	}
-	statements := additions
 	switch {
 	case id == applicationID && version == schemaVersion:
 		return nil
-	case id == applicationID && version == 1:
 	case id == applicationID:
 		return fmt.Errorf("it has schema version %d, and this program knows %d", version, schemaVersion)
 	case id != 0 || version != 0 || tables != 0:
 		return errors.New("it is another program's SQLite database")
-	default:
-		statements = append([]string{createAnswers}, additions...)
 	}
-	return s.apply(ctx, tx, statements)
-}
-
-func (s *Store) apply(ctx context.Context, tx *sql.Tx, statements []string) error {
-	for _, statement := range append(statements[:len(statements):len(statements)],
-		fmt.Sprintf("PRAGMA application_id=%d", applicationID), fmt.Sprintf("PRAGMA user_version=%d", schemaVersion)) {
+	for _, statement := range []string{
+		createAnswers, fmt.Sprintf("PRAGMA application_id=%d", applicationID), fmt.Sprintf("PRAGMA user_version=%d", schemaVersion),
+	} {
 		if _, err := tx.ExecContext(ctx, statement); err != nil {
 			return err
 		}
@@ -134,12 +111,11 @@ type settings struct {
 	MinP        float64 `json:"min_p,omitempty"`
 	Repetition  float64 `json:"repetition_penalty,omitempty"`
 	Seed        uint64  `json:"seed"`
-	Sample      int     `json:"sample,omitempty"`
 }
 
 func settingsOf(r Request) settings {
 	r = r.canonical()
 	return settings{MaxTokens: r.MaxTokens, TopK: r.TopK, Temperature: r.Sampling.Temperature,
 		SampleTopK: r.Sampling.TopK, SampleTopP: r.Sampling.TopP,
-		MinP: r.Sampling.MinP, Repetition: r.Sampling.RepetitionPenalty, Seed: r.Seed, Sample: r.Sample}
+		MinP: r.Sampling.MinP, Repetition: r.Sampling.RepetitionPenalty, Seed: r.Seed}
 }

@@ -250,7 +250,7 @@ func TestStoresThatAreNone(t *testing.T) {
 	}
 	for _, c := range []struct{ name, path, want string }{
 		{"another program's", write("other.db", "CREATE TABLE users (name TEXT)"), "another program's SQLite database"},
-		{"newer", write("newer.db", fmt.Sprintf("PRAGMA application_id=%d", 0x7265746f), "PRAGMA user_version=3", "CREATE TABLE a (b)"), "schema version 3, and this program knows 2"},
+		{"newer", write("newer.db", fmt.Sprintf("PRAGMA application_id=%d", 0x7265746f), "PRAGMA user_version=2", "CREATE TABLE a (b)"), "schema version 2, and this program knows 1"},
 		{"a directory", dir, "not a regular file"},
 		{"no directory", filepath.Join(dir, "none", "a.db"), "no such file"},
 	} {

@@ -102,18 +102,11 @@ func (s *answersStage) collect(ctx context.Context, w *pipeline.Work, r *Recipe,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	stats, err := distill.Collect(ctx, store, t, slices.All(requests), distill.CollectOptions{Progress: func(done int) {
-		w.Progress(int64(done), int64(len(requests)), "answers")
-	}})
+	answers, stats, err := distill.Collect(ctx, store, t, requests, func(done, total int) {
+		w.Progress(int64(done), int64(total), "answers")
+	})
 	if err != nil {
 		return nil, err
-	}
-	var answers []distill.Answer
-	for a, err := range store.Answers(ctx, t.Identity(), slices.All(requests)) {
-		if err != nil {
-			return nil, err
-		}
-		answers = append(answers, a)
 	}
 	w.Event("answers", map[string]any{"requests": stats.Requests, "cached": stats.Cached, "fresh": stats.Fresh,
 		"repeated": stats.Repeated, "prompt_tokens": stats.PromptTokens, "answer_tokens": stats.AnswerTokens})
