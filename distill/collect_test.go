@@ -1,19 +1,13 @@
 package distill_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"iter"
-	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/distill/teachertest"
@@ -52,6 +46,7 @@ func (e *echo) Answer(ctx context.Context, asked iter.Seq2[int, distill.Request]
 		for n := range min(len(r.Prompt), r.MaxTokens) {
 			a.Tokens = append(a.Tokens, int32(r.Prompt[n]))
 		}
+		a.AnswerTokens = len(a.Tokens)
 		if len(a.Tokens) < len(r.Prompt) {
 			a.Finish = distill.FinishLength
 		}
@@ -84,6 +79,34 @@ func texts(answers []distill.Answer) string {
 	return strings.Join(list, " ")
 }
 
+// given are requests as Collect takes them.
+func given(requests []distill.Request) iter.Seq2[distill.Request, error] {
+	return func(yield func(distill.Request, error) bool) {
+		for _, r := range requests {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+// each are the answers that the store has, in the order of the requests.
+func each(t *testing.T, s *distill.Store, teacher string, requests []distill.Request) []distill.Answer {
+	t.Helper()
+	var list []distill.Answer
+	for a, err := range s.Each(t.Context(), teacher, given(requests)) {
+		if err != nil || a.Index != len(list) || a.Request.Prompt != requests[a.Index].Prompt {
+			t.Fatalf("answer %d is %+v, error %v", len(list), a, err)
+		}
+		list = append(list, a.Answer)
+	}
+	return list
+}
+
+func tally(answers, prompt, answer int) distill.Tally {
+	return distill.Tally{Answers: answers, Usage: distill.Usage{PromptTokens: prompt, AnswerTokens: answer}}
+}
+
 func TestCollect(t *testing.T) {
 	store := openStore(t, filepath.Join(t.TempDir(), "a.db"))
 	teacher := newEcho("echo")
@@ -92,20 +115,21 @@ func TestCollect(t *testing.T) {
 		want    distill.Stats
 	}{
 		{nil, distill.Stats{}},
-		{[]string{"a", "bb", "a", "ccc", "a"}, distill.Stats{Requests: 5, Fresh: 3, Repeated: 2, PromptTokens: 6, AnswerTokens: 6}},
-		{[]string{"ccc", "dd", "bb", "ccc"}, distill.Stats{Requests: 4, Cached: 2, Fresh: 1, Repeated: 1, PromptTokens: 2, AnswerTokens: 2}},
-		{[]string{"bb", "a"}, distill.Stats{Requests: 2, Cached: 2}},
+		{[]string{"a", "bb", "a", "ccc", "a"}, distill.Stats{Requests: 5, Fresh: tally(3, 6, 6), Repeated: 2}},
+		{[]string{"ccc", "dd", "bb", "ccc"}, distill.Stats{Requests: 4, Cached: tally(2, 5, 5), Fresh: tally(1, 2, 2), Repeated: 1}},
+		{[]string{"bb", "a"}, distill.Stats{Requests: 2, Cached: tally(2, 3, 3)}},
 	}
 	for _, s := range steps {
 		last := 0
-		answers, stats, err := distill.Collect(t.Context(), store, teacher, asRequests(s.prompts...), func(done, total int) {
-			if done <= last || total != len(s.prompts) {
-				t.Errorf("progress %d of %d after %d", done, total, last)
+		stats, err := distill.Collect(t.Context(), store, teacher, given(asRequests(s.prompts...)), func(done int) {
+			if done <= last {
+				t.Errorf("progress %d after %d", done, last)
 			}
 			last = done
 		})
-		if err != nil || stats != s.want || texts(answers) != strings.Join(s.prompts, " ") || last != len(s.prompts) {
-			t.Errorf("%v: answers %q, %+v, error %v, progress %d", s.prompts, texts(answers), stats, err, last)
+		answers := texts(each(t, store, "echo", asRequests(s.prompts...)))
+		if err != nil || !reflect.DeepEqual(stats, s.want) || answers != strings.Join(s.prompts, " ") || last != len(s.prompts) {
+			t.Errorf("%v: answers %q, %+v, error %v, progress %d", s.prompts, answers, stats, err, last)
 		}
 	}
 	for p, n := range teacher.asked {
@@ -114,7 +138,7 @@ func TestCollect(t *testing.T) {
 		}
 	}
 	// Another teacher's answers are others.
-	if _, stats, err := distill.Collect(t.Context(), store, newEcho("other"), asRequests("a"), nil); err != nil || stats.Fresh != 1 {
+	if stats, err := distill.Collect(t.Context(), store, newEcho("other"), given(asRequests("a")), nil); err != nil || stats.Fresh.Answers != 1 {
 		t.Errorf("another teacher: %+v, %v", stats, err)
 	}
 }
@@ -130,35 +154,49 @@ func TestCollectGoesOnAfterAnError(t *testing.T) {
 		return nil
 	}
 	requests := asRequests("a", "b", "c", "d")
-	answers, stats, err := distill.Collect(t.Context(), store, teacher, requests, nil)
-	if answers != nil || !errors.Is(err, broken) || stats.Fresh != 2 || !strings.Contains(err.Error(), "echo") {
-		t.Fatalf("answers %v, %+v, error %v", answers, stats, err)
+	stats, err := distill.Collect(t.Context(), store, teacher, given(requests), nil)
+	if !errors.Is(err, broken) || stats.Fresh.Answers != 2 || !strings.Contains(err.Error(), "echo") {
+		t.Fatalf("%+v, error %v", stats, err)
+	}
+	if list := each(t, store, "echo", requests); list[0].Finish != distill.FinishFailed || list[2].Text != "c" {
+		t.Errorf("answers %+v", list)
 	}
 	teacher.before = nil
-	if answers, stats, err = distill.Collect(t.Context(), store, teacher, requests, nil); err != nil || stats.Cached != 2 || stats.Fresh != 2 || texts(answers) != "a b c d" {
-		t.Errorf("after the error: %q, %+v, %v", texts(answers), stats, err)
+	if stats, err = distill.Collect(t.Context(), store, teacher, given(requests), nil); err != nil || stats.Cached.Answers != 2 || stats.Fresh.Answers != 2 {
+		t.Errorf("after the error: %+v, %v", stats, err)
+	}
+	if got := texts(each(t, store, "echo", requests)); got != "a b c d" {
+		t.Errorf("answers %q", got)
 	}
 }
 
 func TestCollectRefuses(t *testing.T) {
 	store := openStore(t, filepath.Join(t.TempDir(), "a.db"))
 	requests := append(asRequests("a"), distill.Request{TopK: -1})
-	if _, _, err := distill.Collect(t.Context(), store, newEcho("e"), requests, nil); err == nil || !strings.Contains(err.Error(), "request 1: top_k: -1") {
-		t.Errorf("error %v", err)
+	stats, err := distill.Collect(t.Context(), store, newEcho("e"), given(requests), nil)
+	if err == nil || !strings.Contains(err.Error(), "request 1: top_k: -1") || stats.Fresh.Answers != 1 {
+		t.Errorf("%+v, error %v: want the answer before the fault", stats, err)
+	}
+	unreadable := errors.New("row 1: damaged")
+	_, err = distill.Collect(t.Context(), store, newEcho("e"), func(yield func(distill.Request, error) bool) {
+		_ = yield(asRequests("b")[0], nil) && yield(distill.Request{}, unreadable)
+	}, nil)
+	if !errors.Is(err, unreadable) || each(t, store, "e", asRequests("b"))[0].Text != "b" {
+		t.Errorf("unreadable requests: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, _, err := distill.Collect(ctx, store, newEcho("e"), asRequests("a"), nil); !errors.Is(err, context.Canceled) {
+	if _, err := distill.Collect(ctx, store, newEcho("e"), given(asRequests("z")), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 	if err := store.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := distill.Collect(t.Context(), store, newEcho("e"), asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), store.Path()) {
+	if _, err := distill.Collect(t.Context(), store, newEcho("e"), given(asRequests("a")), nil); err == nil || !strings.Contains(err.Error(), store.Path()) {
 		t.Errorf("a closed store: %v", err)
 	}
 	open := openStore(t, store.Path())
-	if _, _, err := distill.Collect(t.Context(), open, lazy{}, asRequests("a"), nil); err == nil || !strings.Contains(err.Error(), "answered 0 of 1") {
+	if _, err := distill.Collect(t.Context(), open, lazy{}, given(asRequests("a")), nil); err == nil || !strings.Contains(err.Error(), "left 1 of 1") {
 		t.Errorf("a teacher that answers nothing: %v", err)
 	}
 }
@@ -167,7 +205,9 @@ type lazy struct{}
 
 func (lazy) Identity() string { return "lazy" }
 
-func (lazy) Answer(context.Context, iter.Seq2[int, distill.Request], func(int, distill.Answer) error) error {
+func (lazy) Answer(_ context.Context, requests iter.Seq2[int, distill.Request], _ func(int, distill.Answer) error) error {
+	for range requests {
+	}
 	return nil
 }
 
@@ -178,111 +218,17 @@ func TestCollectFromALocalTeacher(t *testing.T) {
 		requests = append(requests, distill.Request{Prompt: p, MaxTokens: 5, TopK: 3},
 			distill.Request{Prompt: p, MaxTokens: 5, Seed: uint64(i), Sampling: model.Sampling{Temperature: 1}})
 	}
-	fresh, stats, err := distill.Collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
-	if err != nil || stats.Fresh != len(requests) {
-		t.Fatalf("%+v, %v", stats, err)
-	}
-	cached, stats, err := distill.Collect(t.Context(), openStore(t, path), localTeacher(t, plain), requests, nil)
-	if err != nil || stats.Cached != len(requests) || !reflect.DeepEqual(cached, fresh) {
-		t.Errorf("from the store: %+v, %v, or the answers differ", stats, err)
-	}
-}
-
-const killed = 60 // requests of the collection that is killed
-
-// TestKilledCollection kills a process that collects, again and again, at any
-// moment. What it said was answered must be in the store, and must not be asked
-// of the teacher again.
-func TestKilledCollection(t *testing.T) {
-	if store := os.Getenv("RETORT_TEST_COLLECT"); store != "" {
-		collectUntilKilled(store)
-		return
-	}
-	path := filepath.Join(t.TempDir(), "a.db")
-	rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
-	acknowledged := map[string]bool{}
-	finished := false
-	kills := 0
-	for ; !finished && kills < 200; kills++ {
-		cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestKilledCollection$")
-		cmd.Env = append(os.Environ(), "RETORT_TEST_COLLECT="+path)
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		lines := bufio.NewScanner(out)
-		timer := time.AfterFunc(time.Hour, func() { cmd.Process.Kill() })
-		for lines.Scan() {
-			switch verb, prompt, _ := strings.Cut(lines.Text(), " "); verb {
-			case "begun":
-				timer.Reset(time.Duration(rng.IntN(25_000)) * time.Microsecond)
-			case "asked":
-				if acknowledged[prompt] {
-					t.Errorf("%q is asked again", prompt)
-				}
-			case "stored":
-				acknowledged[prompt] = true
-			case "error":
-				t.Error(lines.Text())
-			case "done":
-				finished = true
-			}
-		}
-		cmd.Wait() // killed, or done
-		timer.Stop()
+	teacher := localTeacher(t, plain)
+	var runs [][]distill.Answer
+	for n := range 2 {
 		store := openStore(t, path)
-		for prompt := range acknowledged {
-			key := asRequests(prompt)[0].Key("echo")
-			found, err := store.Get(t.Context(), []distill.Key{key})
-			if err != nil || found[key].Text != prompt {
-				t.Fatalf("after %d kills: %q, which was stored, is %q: %v", kills+1, prompt, found[key].Text, err)
-			}
+		stats, err := distill.Collect(t.Context(), store, teacher, given(requests), nil)
+		if err != nil || stats.Fresh.Answers != (1-n)*len(requests) || stats.Cached.Answers != n*len(requests) {
+			t.Fatalf("run %d: %+v, %v", n, stats, err)
 		}
-		store.Close()
+		runs = append(runs, each(t, store, teacher.Identity(), requests))
 	}
-	var keys []distill.Key
-	for i := range killed {
-		keys = append(keys, asRequests(fmt.Sprint(i))[0].Key("echo"))
+	if !reflect.DeepEqual(runs[0], runs[1]) || runs[0][0].Finish == distill.FinishFailed {
+		t.Error("the answers differ")
 	}
-	found, err := openStore(t, path).Get(t.Context(), keys)
-	if err != nil || !finished || len(found) != killed {
-		t.Errorf("%d of %d answers after %d processes, error %v", len(found), killed, kills, err)
-	}
-	t.Logf("%d processes", kills)
-}
-
-// collectUntilKilled is the process that is killed. It tells what happens as it happens.
-func collectUntilKilled(path string) {
-	ctx := context.Background()
-	store, err := distill.OpenStore(ctx, path)
-	if err != nil {
-		fmt.Println("error", err)
-		return
-	}
-	fmt.Println("begun")
-	teacher := newEcho("echo")
-	asked := ""
-	teacher.before = func(p string) error {
-		asked = p
-		fmt.Println("asked", p)
-		time.Sleep(time.Millisecond)
-		return nil
-	}
-	var requests []distill.Request
-	for i := range killed {
-		requests = append(requests, asRequests(fmt.Sprint(i))...)
-	}
-	_, _, err = distill.Collect(ctx, store, teacher, requests, func(int, int) {
-		if asked != "" { // otherwise it was there before
-			fmt.Println("stored", asked)
-		}
-	})
-	if err != nil {
-		fmt.Println("error", err)
-		return
-	}
-	fmt.Println("done")
 }

@@ -1,7 +1,6 @@
 package distill
 
 import (
-	"database/sql"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,92 +9,159 @@ import (
 	"time"
 
 	"github.com/retort-ml/retort/internal/model"
+
+	"github.com/klauspost/compress/zstd"
 )
 
-// storedAnswer is an answer as the columns of the table.
+// storedAnswer is an answer as values of textColumns, numberColumns and blobColumns.
 type storedAnswer struct {
-	text, finish          string
-	promptTokens, latency int64
-	tokens, logProbs, top []byte
-	checksum              int64
+	texts    [6]string
+	numbers  [9]int64
+	blobs    [5][]byte
+	checksum int64
 }
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// largestRaw bounds what a compressed column may grow to, for hostile files.
+const largestRaw = 1 << 30
+
 func encodeAnswer(key Key, a Answer) (storedAnswer, error) {
-	e := storedAnswer{text: a.Text, finish: a.Finish, promptTokens: int64(a.PromptTokens), latency: int64(a.Latency),
-		tokens: []byte{}, logProbs: []byte{}, top: []byte{}} // not nil, which would be NULL
+	e := storedAnswer{
+		texts: [6]string{a.Text, a.Reasoning, a.ToolCalls, a.Finish, a.Model, a.Fingerprint},
+		numbers: [9]int64{int64(a.PromptTokens), int64(a.CachedTokens), int64(a.AnswerTokens), int64(a.ReasoningTokens), int64(a.Cost),
+			int64(a.RetryCost), int64(boolNumber(a.Batch)), int64(a.Attempts), int64(a.Latency)},
+		blobs: [5][]byte{{}, {}, {}, {}, {}}, // not nil, which would be NULL
+	}
+	if len(a.Raw) > largestRaw {
+		return e, fmt.Errorf("a response of %d bytes: the most that is kept is %d", len(a.Raw), largestRaw)
+	}
 	for _, id := range a.Tokens {
-		e.tokens = binary.LittleEndian.AppendUint32(e.tokens, uint32(id))
+		e.blobs[0] = binary.LittleEndian.AppendUint32(e.blobs[0], uint32(id))
 	}
 	for _, v := range a.LogProbs {
-		e.logProbs = binary.LittleEndian.AppendUint32(e.logProbs, math.Float32bits(v))
+		e.blobs[1] = binary.LittleEndian.AppendUint32(e.blobs[1], math.Float32bits(v))
 	}
-	for place, p := range a.Top {
-		if len(p.IDs) != len(p.LogProbs) {
-			return e, fmt.Errorf("token %d of the answer: %d alternatives with %d log-probabilities", place, len(p.IDs), len(p.LogProbs))
-		}
-		e.top = binary.AppendUvarint(e.top, uint64(len(p.IDs)))
-		for j, id := range p.IDs {
-			e.top = binary.AppendUvarint(e.top, uint64(uint32(id)))
-			e.top = binary.LittleEndian.AppendUint32(e.top, math.Float32bits(p.LogProbs[j]))
-		}
+	var err error
+	if e.blobs[2], err = appendTop(e.blobs[2], a.Top); err != nil {
+		return e, err
+	}
+	if len(a.Pieces) > 0 {
+		e.blobs[3] = compress(appendPieces(nil, a.Pieces))
+	}
+	if len(a.Raw) > 0 {
+		e.blobs[4] = compress(a.Raw)
 	}
 	e.checksum = e.sum(key)
 	return e, nil
 }
 
-// sum is the checksum of the columns before it. SQLite has none: a bit that
-// flips on the disk would otherwise be an answer.
-func (e *storedAnswer) sum(key Key) int64 {
-	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
-	var size [8]byte
-	for _, part := range [][]byte{key[:], []byte(e.text), []byte(e.finish), e.tokens, e.logProbs, e.top} {
-		binary.LittleEndian.PutUint64(size[:], uint64(len(part)))
-		h.Write(size[:])
-		h.Write(part)
+// values are the values of answerColumns.
+func (e *storedAnswer) values(key []byte) []any {
+	list := []any{key}
+	for _, v := range e.texts {
+		list = append(list, v)
 	}
-	for _, n := range []int64{e.promptTokens, e.latency} {
-		binary.LittleEndian.PutUint64(size[:], uint64(n))
-		h.Write(size[:])
+	for _, v := range e.numbers {
+		list = append(list, v)
+	}
+	for _, v := range e.blobs {
+		list = append(list, v)
+	}
+	return append(list, e.checksum)
+}
+
+// places are where a row of answerColumns is scanned to.
+func (e *storedAnswer) places(key *[]byte) []any {
+	list := []any{key}
+	for i := range e.texts {
+		list = append(list, &e.texts[i])
+	}
+	for i := range e.numbers {
+		list = append(list, &e.numbers[i])
+	}
+	for i := range e.blobs {
+		list = append(list, &e.blobs[i])
+	}
+	return append(list, &e.checksum)
+}
+
+// sum is the checksum of the key and all columns of the answer. SQLite has
+// none: a bit that flips on the disk would otherwise be an answer.
+func (e *storedAnswer) sum(key Key) int64 {
+	h := crc32.New(castagnoli)
+	var number [8]byte
+	count := func(n int64) {
+		binary.LittleEndian.PutUint64(number[:], uint64(n))
+		h.Write(number[:])
+	}
+	part := func(b []byte) {
+		count(int64(len(b)))
+		h.Write(b)
+	}
+	part(key[:])
+	for _, t := range e.texts {
+		part([]byte(t))
+	}
+	for _, n := range e.numbers {
+		count(n)
+	}
+	for _, b := range e.blobs {
+		part(b)
 	}
 	return int64(h.Sum32())
 }
 
-// scanAnswer reads one row of answerColumns.
-func scanAnswer(rows *sql.Rows) (Key, Answer, error) {
-	var e storedAnswer
-	var name []byte
-	if err := rows.Scan(&name, &e.text, &e.finish, &e.promptTokens, &e.tokens, &e.logProbs, &e.top, &e.latency, &e.checksum); err != nil {
-		return Key{}, Answer{}, err
+// decode is the answer; Raw only if wanted.
+func (e *storedAnswer) decode(raw bool) (Answer, error) {
+	n := e.numbers
+	a := Answer{Text: e.texts[0], Reasoning: e.texts[1], ToolCalls: e.texts[2], Finish: e.texts[3], Model: e.texts[4], Fingerprint: e.texts[5],
+		Usage: Usage{PromptTokens: int(n[0]), CachedTokens: int(n[1]), AnswerTokens: int(n[2]), ReasoningTokens: int(n[3])},
+		Cost:  Money(n[4]), RetryCost: Money(n[5]), Batch: n[6] != 0, Attempts: int(n[7]), Latency: time.Duration(n[8])}
+	tokens, logProbs := e.blobs[0], e.blobs[1]
+	if len(tokens)%4 != 0 || len(logProbs)%4 != 0 {
+		return a, fmt.Errorf("%d bytes of tokens and %d of log-probabilities: want multiples of 4", len(tokens), len(logProbs))
 	}
-	if len(name) != len(Key{}) {
-		return Key{}, Answer{}, fmt.Errorf("a key of %d bytes: the file is damaged", len(name))
-	}
-	key := Key(name)
-	if e.sum(key) != e.checksum {
-		return key, Answer{}, fmt.Errorf("answer %s does not match its checksum: the file is damaged", key)
-	}
-	a, err := e.decode()
-	if err != nil {
-		return key, a, fmt.Errorf("answer %s: %w", key, err)
-	}
-	return key, a, nil
-}
-
-func (e *storedAnswer) decode() (Answer, error) {
-	a := Answer{Text: e.text, Finish: e.finish, Usage: Usage{PromptTokens: int(e.promptTokens)}, Latency: time.Duration(e.latency)}
-	if len(e.tokens)%4 != 0 || len(e.logProbs)%4 != 0 {
-		return a, fmt.Errorf("%d bytes of tokens and %d of log-probabilities: want multiples of 4", len(e.tokens), len(e.logProbs))
-	}
-	for b := e.tokens; len(b) > 0; b = b[4:] {
+	for b := tokens; len(b) > 0; b = b[4:] {
 		a.Tokens = append(a.Tokens, int32(binary.LittleEndian.Uint32(b)))
 	}
-	a.AnswerTokens = len(a.Tokens)
-	for b := e.logProbs; len(b) > 0; b = b[4:] {
+	for b := logProbs; len(b) > 0; b = b[4:] {
 		a.LogProbs = append(a.LogProbs, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}
 	var err error
-	a.Top, err = decodeTop(e.top)
-	return a, err
+	if a.Top, err = decodeTop(e.blobs[2]); err != nil {
+		return a, err
+	}
+	if len(e.blobs[3]) > 0 {
+		b, err := decompress(e.blobs[3])
+		if err != nil {
+			return a, fmt.Errorf("its tokens: %w", err)
+		}
+		if a.Pieces, err = decodePieces(b); err != nil {
+			return a, err
+		}
+	}
+	if raw && len(e.blobs[4]) > 0 {
+		if a.Raw, err = decompress(e.blobs[4]); err != nil {
+			return a, fmt.Errorf("the server's response: %w", err)
+		}
+	}
+	return a, nil
+}
+
+// appendTop appends alternatives as column top has them.
+func appendTop(b []byte, top []model.TopTokens) ([]byte, error) {
+	for place, p := range top {
+		if len(p.IDs) != len(p.LogProbs) {
+			return b, fmt.Errorf("token %d of the answer: %d alternatives with %d log-probabilities", place, len(p.IDs), len(p.LogProbs))
+		}
+		b = binary.AppendUvarint(b, uint64(len(p.IDs)))
+		for j, id := range p.IDs {
+			b = binary.AppendUvarint(b, uint64(uint32(id)))
+			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(p.LogProbs[j]))
+		}
+	}
+	return b, nil
 }
 
 func decodeTop(b []byte) ([]model.TopTokens, error) {
@@ -124,3 +190,14 @@ func decodeTop(b []byte) ([]model.TopTokens, error) {
 	}
 	return list, nil
 }
+
+// Encoder and decoder keep no state between EncodeAll and DecodeAll, and serve
+// any number of goroutines.
+var (
+	zstdEncoder, _ = zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false)) // the row has a checksum
+	zstdDecoder, _ = zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(largestRaw))
+)
+
+func compress(b []byte) []byte { return zstdEncoder.EncodeAll(b, nil) }
+
+func decompress(b []byte) ([]byte, error) { return zstdDecoder.DecodeAll(b, nil) }

@@ -17,8 +17,8 @@ func FuzzDecodeTop(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(e.top)
-	f.Add(e.top[:len(e.top)-2])
+	f.Add(e.blobs[2])
+	f.Add(e.blobs[2][:len(e.blobs[2])-2])
 	f.Add(binary.AppendUvarint(nil, 1<<62))                                         // more than there is
 	f.Add(append(binary.AppendUvarint([]byte{1}, 1<<40), 0, 0, 0, 0))               // an id of 41 bits
 	f.Add([]byte{0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 1})    // no varint
@@ -32,7 +32,7 @@ func FuzzDecodeTop(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := decodeTop(e.top)
+		again, err := decodeTop(e.blobs[2])
 		if err != nil || len(again) != len(top) {
 			t.Errorf("%v becomes %v, error %v", top, again, err)
 		}

@@ -2,59 +2,98 @@ package distill
 
 import (
 	"context"
-	"encoding/json"
+	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 const (
 	applicationID = 0x7265746f // "reto", in the file's header
-	schemaVersion = 1
+	schemaVersion = 2
 	// checkedBytes is the size up to which a file is checked as a whole when it
 	// is opened; each answer has a checksum of its own besides.
 	checkedBytes = 256 << 20
 )
 
-// What the teacher said, in the columns that Get reads and the checksum covers;
-// then what it was asked, and when, for people who look into the file.
-const createAnswers = `CREATE TABLE answers (
-	key BLOB NOT NULL UNIQUE,        -- SHA-256 of teacher and request
-	answer TEXT NOT NULL,
-	finish TEXT NOT NULL,            -- stop, length, empty, given
+// schema is: what the teacher said, in the columns that Get reads and the
+// checksum covers, small ones first; what it was asked, from which the key can
+// be computed again; and the ledger.
+var schema = []string{`CREATE TABLE answers (
+	key BLOB NOT NULL UNIQUE,          -- SHA-256 of teacher and request
 	prompt_tokens INTEGER NOT NULL,
-	tokens BLOB NOT NULL,            -- int32 little-endian
-	log_probs BLOB NOT NULL,         -- float32 little-endian, nats
-	top BLOB NOT NULL,               -- per token: count, then (id, float32); counts and ids as varints
-	latency_ns INTEGER NOT NULL,
-	checksum INTEGER NOT NULL,       -- CRC-32C of the columns above
-	teacher TEXT NOT NULL,
-	prompt TEXT NOT NULL,
-	given TEXT,                      -- the response that was scored
-	settings TEXT NOT NULL,          -- JSON
+	cached_tokens INTEGER NOT NULL,
 	answer_tokens INTEGER NOT NULL,
-	created_at TEXT NOT NULL         -- RFC 3339
-) STRICT`
+	reasoning_tokens INTEGER NOT NULL,
+	cost INTEGER NOT NULL,             -- billionths of a US dollar
+	retry_cost INTEGER NOT NULL,       -- the same, of the attempts before the last
+	batch INTEGER NOT NULL,            -- 1: through a batch API
+	attempts INTEGER NOT NULL,
+	latency_ns INTEGER NOT NULL,
+	checksum INTEGER NOT NULL,         -- CRC-32C of the columns of the answer
+	created_at TEXT NOT NULL,          -- RFC 3339
+	finish TEXT NOT NULL,              -- stop, length, empty, given, tool_calls, refusal
+	model TEXT NOT NULL,
+	fingerprint TEXT NOT NULL,
+	answer TEXT NOT NULL,
+	reasoning TEXT NOT NULL,
+	tool_calls TEXT NOT NULL,          -- JSON array
+	teacher TEXT NOT NULL,
+	settings TEXT NOT NULL,            -- JSON
+	sample INTEGER NOT NULL,
+	prompt TEXT NOT NULL,
+	given TEXT,                        -- the response that was scored
+	messages TEXT NOT NULL,            -- JSON array
+	tools TEXT NOT NULL,               -- JSON array
+	response_schema TEXT NOT NULL,     -- JSON
+	tokens BLOB NOT NULL,              -- int32 little-endian
+	log_probs BLOB NOT NULL,           -- float32 little-endian, nats
+	top BLOB NOT NULL,                 -- per token: count, then (id, float32); counts and ids as varints
+	pieces BLOB NOT NULL,              -- see appendPieces
+	raw BLOB NOT NULL                  -- zstd
+) STRICT`,
+	`CREATE TABLE accounts (
+	name TEXT PRIMARY KEY,
+	spent INTEGER NOT NULL,            -- billionths of a US dollar
+	reserved INTEGER NOT NULL,         -- the sum of its reservations
+	calls INTEGER NOT NULL             -- settled ones
+) STRICT`,
+	`CREATE TABLE reservations (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	account TEXT NOT NULL,
+	most INTEGER NOT NULL,             -- billionths of a US dollar
+	created_at TEXT NOT NULL           -- RFC 3339, UTC
+) STRICT`,
+	fmt.Sprintf("PRAGMA application_id=%d", applicationID), fmt.Sprintf("PRAGMA user_version=%d", schemaVersion)}
 
-const answerColumns = "key, answer, finish, prompt_tokens, tokens, log_probs, top, latency_ns, checksum"
+// The columns of an answer, in the order of storedAnswer's values.
+var (
+	textColumns    = []string{"answer", "reasoning", "tool_calls", "finish", "model", "fingerprint"}
+	numberColumns  = []string{"prompt_tokens", "cached_tokens", "answer_tokens", "reasoning_tokens", "cost", "retry_cost", "batch", "attempts", "latency_ns"}
+	blobColumns    = []string{"tokens", "log_probs", "top", "pieces", "raw"}
+	requestColumns = []string{"teacher", "settings", "sample", "prompt", "given", "messages", "tools", "response_schema", "created_at"}
+)
 
-const insertAnswer = "INSERT INTO answers (" + answerColumns +
-	", teacher, prompt, given, settings, answer_tokens, created_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (key) DO NOTHING"
+var answerColumns = "key, " + strings.Join(textColumns, ", ") + ", " + strings.Join(numberColumns, ", ") + ", " + strings.Join(blobColumns, ", ") + ", checksum"
 
-// prepare checks a file of that size, and makes the table in a new one.
+var insertAnswer = "INSERT INTO answers (" + answerColumns + ", " + strings.Join(requestColumns, ", ") + ") VALUES (?" +
+	strings.Repeat(",?", strings.Count(answerColumns, ",")+len(requestColumns)) + ") ON CONFLICT (key) DO NOTHING"
+
+// prepare checks a file of that size, and makes the tables in a new one.
 func (s *Store) prepare(ctx context.Context, size int64) error {
 	if err := s.create(ctx); err != nil {
 		return err
 	}
 	// Only now is it known to be ours, and may be changed. Write-ahead logging
 	// lets others read while one writes.
-	if _, err := s.db.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
+	if _, err := s.write.ExecContext(ctx, "PRAGMA journal_mode=WAL"); err != nil {
 		return err
 	}
 	if size > checkedBytes {
 		return nil
 	}
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
+	if err := s.write.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&verdict); err != nil {
 		return err
 	}
 	if verdict != "ok" {
@@ -64,7 +103,7 @@ func (s *Store) prepare(ctx context.Context, size int64) error {
 }
 
 func (s *Store) create(ctx context.Context) error {
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -80,42 +119,27 @@ func (s *Store) create(ctx context.Context) error {
 	switch {
 	case id == applicationID && version == schemaVersion:
 		return nil
+	case id == applicationID && version == 1:
+		if err := migrate(ctx, tx); err != nil {
+			return fmt.Errorf("bring it up to date: %w", err)
+		}
+		return tx.Commit()
 	case id == applicationID:
 		return fmt.Errorf("it has schema version %d, and this program knows %d", version, schemaVersion)
 	case id != 0 || version != 0 || tables != 0:
 		return errors.New("it is another program's SQLite database")
 	}
-	for _, statement := range []string{
-		createAnswers, fmt.Sprintf("PRAGMA application_id=%d", applicationID), fmt.Sprintf("PRAGMA user_version=%d", schemaVersion),
-	} {
-		if _, err := tx.ExecContext(ctx, statement); err != nil {
-			return err
-		}
+	if err := execute(ctx, tx, schema...); err != nil {
+		return err
 	}
 	return tx.Commit()
 }
 
-// describe is a request's settings for people to read.
-func describe(r Request) (string, error) {
-	text, err := json.Marshal(settingsOf(r))
-	return string(text), err
-}
-
-// settings is what a request asks for besides the prompt.
-type settings struct {
-	MaxTokens   int     `json:"max_tokens"`
-	TopK        int     `json:"top_k"`
-	Temperature float64 `json:"temperature"`
-	SampleTopK  int     `json:"sample_top_k"`
-	SampleTopP  float64 `json:"sample_top_p"`
-	MinP        float64 `json:"min_p,omitempty"`
-	Repetition  float64 `json:"repetition_penalty,omitempty"`
-	Seed        uint64  `json:"seed"`
-}
-
-func settingsOf(r Request) settings {
-	r = r.canonical()
-	return settings{MaxTokens: r.MaxTokens, TopK: r.TopK, Temperature: r.Sampling.Temperature,
-		SampleTopK: r.Sampling.TopK, SampleTopP: r.Sampling.TopP,
-		MinP: r.Sampling.MinP, Repetition: r.Sampling.RepetitionPenalty, Seed: r.Seed}
+func execute(ctx context.Context, tx *sql.Tx, statements ...string) error {
+	for _, statement := range statements {
+		if _, err := tx.ExecContext(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }

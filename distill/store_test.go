@@ -30,15 +30,21 @@ func openStore(t *testing.T, path string) *distill.Store {
 	return s
 }
 
-// fullAnswer has a value in every field.
+// fullAnswer has a value in every field that the store keeps.
 func fullAnswer(n int) distill.Answer {
 	return distill.Answer{
-		Text: fmt.Sprintf("answer %d\x00 \xff\n\"'", n), Tokens: []int32{int32(n), 0, math.MaxInt32}, LogProbs: []float32{-0.5, 0, -99},
+		Text: fmt.Sprintf("answer %d\x00 \xff\n\"'", n), Reasoning: "because\x00", ToolCalls: `[{"id":"1"}]`,
+		Tokens: []int32{int32(n), 0, math.MaxInt32}, LogProbs: []float32{-0.5, 0, -99},
 		Top: []model.TopTokens{
 			{IDs: []int32{300, 1}, LogProbs: []float32{-0.25, -3}}, {IDs: []int32{}, LogProbs: []float32{}},
 			{IDs: []int32{math.MaxInt32}, LogProbs: []float32{-1e-20}},
 		},
-		Usage: distill.Usage{PromptTokens: 7, AnswerTokens: 3}, Finish: distill.FinishLength, Latency: 123456789,
+		Pieces: []distill.Piece{
+			{Bytes: []byte("a\xf0"), LogProb: -0.5, Top: []distill.Alternative{{Bytes: []byte("b"), LogProb: -0.25}, {Bytes: []byte("a\xf0"), LogProb: -0.5}}},
+			{Bytes: []byte{}, LogProb: -9}, {Bytes: []byte("b"), Top: []distill.Alternative{{Bytes: []byte("b"), LogProb: -1}}},
+		},
+		Usage: distill.Usage{PromptTokens: 7, CachedTokens: 5, AnswerTokens: 3, ReasoningTokens: 1}, Finish: distill.FinishLength,
+		Model: "m-1", Fingerprint: "fp", Raw: []byte("{\"raw\":\x00\xff}"), Cost: 12345, Batch: true, Attempts: 3, RetryCost: 99, Latency: 123456789,
 	}
 }
 
@@ -119,7 +125,7 @@ func TestStoreIsForSeveral(t *testing.T) {
 func TestStoreIsReadable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
 	s := openStore(t, path)
-	if _, err := s.Put(t.Context(), "me", distill.Request{Prompt: "what?", MaxTokens: 9}, distill.Answer{Text: "that", Tokens: []int32{1, 2}, Finish: "stop"}); err != nil {
+	if _, err := s.Put(t.Context(), "me", distill.Request{Prompt: "what?", MaxTokens: 9}, distill.Answer{Text: "that", Tokens: []int32{1, 2}, Usage: distill.Usage{AnswerTokens: 2}, Finish: "stop"}); err != nil {
 		t.Fatal(err)
 	}
 	db, err := sql.Open("sqlite", path)
@@ -250,7 +256,7 @@ func TestStoresThatAreNone(t *testing.T) {
 	}
 	for _, c := range []struct{ name, path, want string }{
 		{"another program's", write("other.db", "CREATE TABLE users (name TEXT)"), "another program's SQLite database"},
-		{"newer", write("newer.db", fmt.Sprintf("PRAGMA application_id=%d", 0x7265746f), "PRAGMA user_version=2", "CREATE TABLE a (b)"), "schema version 2, and this program knows 1"},
+		{"newer", write("newer.db", fmt.Sprintf("PRAGMA application_id=%d", 0x7265746f), "PRAGMA user_version=3", "CREATE TABLE a (b)"), "schema version 3, and this program knows 2"},
 		{"a directory", dir, "not a regular file"},
 		{"no directory", filepath.Join(dir, "none", "a.db"), "no such file"},
 	} {

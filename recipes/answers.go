@@ -102,15 +102,29 @@ func (s *answersStage) collect(ctx context.Context, w *pipeline.Work, r *Recipe,
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	answers, stats, err := distill.Collect(ctx, store, t, requests, func(done, total int) {
-		w.Progress(int64(done), int64(total), "answers")
+	given := func(yield func(distill.Request, error) bool) {
+		for _, q := range requests {
+			if !yield(q, nil) {
+				return
+			}
+		}
+	}
+	stats, err := distill.Collect(ctx, store, t, given, func(done int) {
+		w.Progress(int64(done), int64(len(requests)), "answers")
 	})
-	if err != nil {
+	if err = errors.Join(err, stats.Err()); err != nil {
 		return nil, err
 	}
-	w.Event("answers", map[string]any{"requests": stats.Requests, "cached": stats.Cached, "fresh": stats.Fresh,
-		"repeated": stats.Repeated, "prompt_tokens": stats.PromptTokens, "answer_tokens": stats.AnswerTokens})
-	w.Log(fmt.Sprintf("%d answers: %d computed, %d were in the store, %d repeated", stats.Requests, stats.Fresh, stats.Cached, stats.Repeated))
+	answers := make([]distill.Answer, 0, len(requests))
+	for a, err := range store.Each(ctx, t.Identity(), given) {
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, a.Answer)
+	}
+	w.Event("answers", map[string]any{"requests": stats.Requests, "cached": stats.Cached.Answers, "fresh": stats.Answered(),
+		"repeated": stats.Repeated, "prompt_tokens": stats.Fresh.PromptTokens, "answer_tokens": stats.Fresh.AnswerTokens})
+	w.Log(fmt.Sprintf("%d answers: %d computed, %d were in the store, %d repeated", stats.Requests, stats.Answered(), stats.Cached.Answers, stats.Repeated))
 	finish := map[string]int{}
 	for _, a := range answers {
 		finish[a.Finish]++
