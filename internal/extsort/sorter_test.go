@@ -73,6 +73,7 @@ func TestCancelledLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
 	s, _ := New(dir, 8, minMemory)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	fill(t, s, 3, 30000, 8, 256)
 	seen := 0
 	var last error
