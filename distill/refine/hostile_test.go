@@ -43,6 +43,9 @@ func huge(n int) map[string]string {
 }
 
 func TestHugeTexts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
 	n := 1 << 16
 	if os.Getenv("RETORT_TEST_HUGE") != "" {
 		n = 1 << 20
