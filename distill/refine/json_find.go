@@ -44,12 +44,12 @@ func onlyJSON(text string) (string, error) {
 
 // jsonValues gives the outermost JSON values of a text that begin with open, {
 // or [, whatever stands around them. Of a text longer than 1 MiB it reads the
-// end. Unclosed brackets cost time: after reading 16 times the longest text it
+// end. Unclosed brackets cost time: after reading 4 times the longest text it
 // stops.
 func jsonValues(text string, open byte) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		text := []byte(text[max(0, len(text)-longestJSON):])
-		for budget := int64(16 * longestJSON); budget > 0; {
+		for budget := int64(4 * longestJSON); budget > 0; {
 			i := bytes.IndexByte(text, open)
 			if i < 0 {
 				return

@@ -124,7 +124,13 @@ func mark(texts ...string) string {
 	for _, t := range texts {
 		fmt.Fprintf(h, "%d:%s", len(t), t)
 	}
-	for sum := h.Sum(nil); ; {
+	return freeWord(h.Sum(nil), texts)
+}
+
+// freeWord is made of the first of sum, its hash, the hash of that … that occurs
+// in none of the texts.
+func freeWord(sum []byte, texts []string) string {
+	for {
 		m := hex.EncodeToString(sum[:8])
 		if !anyContains(texts, m) {
 			return m
