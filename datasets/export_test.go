@@ -17,7 +17,7 @@ func ReadTokensBytes(index, data []byte) error {
 	if err != nil {
 		return err
 	}
-	c := &TokenCache{index: x}
+	c := &TokenCache{index: x, indexFile: bytes.NewReader(index)}
 	c.add(bytes.NewReader(data), "data", nil)
 	var s Sequence
 	for i := range c.Len() {

@@ -71,10 +71,11 @@ func counted(list []uint32, n int) []uint32 {
 	return list
 }
 
-// sized is n numbers, in list if it has room.
+// sized is n numbers, in list if it has room, with some space to grow: epochs
+// differ a little in their rows.
 func sized(list []uint32, n int) []uint32 {
 	if cap(list) < n {
-		return make([]uint32, n)
+		return make([]uint32, n, n+n/64)
 	}
 	return list[:n]
 }
@@ -97,7 +98,10 @@ func (l *layout) pack(sequences Sequences, o BatchOptions) {
 		l.shown = counted(l.shown, len(l.order))
 		return
 	}
-	l.free.reset(len(l.order), o.Length)
+	tokens, _ := sequences.Totals()
+	// Of any two rows the tokens are more than one has: of the earlier one and of
+	// what did not fit there any more.
+	l.free.reset(min(len(l.order), int(2*tokens/int64(o.Length))+2), o.Length)
 	l.row = sized(l.row, len(l.order))
 	for i, index := range l.order {
 		l.row[i] = uint32(l.free.take(sequences.Size(int(index))))

@@ -16,9 +16,9 @@ type freeRows struct {
 	most   []uint32
 }
 
-// reset prepares for n sequences in rows of length tokens.
+// reset prepares for at most n rows of length tokens.
 func (f *freeRows) reset(n, length int) {
-	f.length, f.used, f.free, f.leaves = length, 0, f.free[:0], 1
+	f.length, f.used, f.free, f.leaves = length, 0, sized(f.free, n)[:0], 1
 	for f.leaves < (n+blockRows-1)/blockRows {
 		f.leaves *= 2
 	}
@@ -29,7 +29,7 @@ func (f *freeRows) reset(n, length int) {
 }
 
 // take takes size tokens, at most the length of a row, of the first row that
-// has them. With as many rows as sequences there always is one.
+// has them. There must be one: see layout.pack.
 func (f *freeRows) take(size int) int {
 	node := 1
 	for node < f.leaves {

@@ -6,19 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // index.bin is, in little-endian numbers of 32 bits unless said otherwise:
 //
 //	"RTOKIDX1"  sequences (64)  record batches (64)
 //	of each record batch: its file, its sequences, its tokens, 0, where its body begins in the file (64)
-//	of each sequence: its tokens, its prompt's, its learned ones
+//	of each sequence: its tokens, its prompt's, its learned ones, its example, its weight
+//	(float32), 1 if all tokens from the prompt's on are learned and no others, else 0
+//
+// All but the places of the record batches is in data-*.arrow, too; here it is in
+// one piece, so that a sequence takes two reads.
 const indexMagic = "RTOKIDX1"
 
 const (
 	indexHeadBytes     = 8 + 8 + 8
 	indexRecordBytes   = 16 + 8
-	indexSequenceBytes = 12
+	indexSequenceBytes = 24
 )
 
 // placedRecord is a record batch among all files.
@@ -59,6 +64,7 @@ func writeIndexHead(w io.Writer, sequences int, parts []part) error {
 // next to nothing for its record batches.
 type tokensIndex struct {
 	lengths         []uint32
+	at              int64 // where the sequences begin in the file
 	records         []placedRecord
 	tokens, learned int64
 }
@@ -77,7 +83,7 @@ func readIndex(r io.Reader, size int64, files []int64) (*tokensIndex, error) {
 	if sequences > rest/indexSequenceBytes || records > rest/indexRecordBytes || sequences*indexSequenceBytes+records*indexRecordBytes != rest {
 		return nil, fmt.Errorf("%d bytes for %d sequences in %d record batches", size, sequences, records)
 	}
-	x := &tokensIndex{lengths: make([]uint32, sequences), records: make([]placedRecord, records)}
+	x := &tokensIndex{lengths: make([]uint32, sequences), records: make([]placedRecord, records), at: indexHeadBytes + int64(records)*indexRecordBytes}
 	if err := x.readRecords(in, files); err != nil {
 		return nil, err
 	}
@@ -110,16 +116,17 @@ func (x *tokensIndex) readLengths(in io.Reader) error {
 	for _, r := range x.records {
 		tokens := 0
 		for i := r.first; i < r.first+r.Rows; i++ {
-			total, prompt, learned, err := readSequence(in)
-			if err != nil {
+			var b [indexSequenceBytes]byte
+			if _, err := io.ReadFull(in, b[:]); err != nil {
 				return fmt.Errorf("sequence %d: %w", i, err)
 			}
-			if total == 0 || prompt > total || learned >= total {
-				return fmt.Errorf("sequence %d: %d tokens with a prompt of %d, %d learned", i, total, prompt, learned)
+			s := sequenceOf(b[:])
+			if err := s.check(); err != nil {
+				return fmt.Errorf("sequence %d: %w", i, err)
 			}
-			x.lengths[i] = total
-			tokens += int(total)
-			x.learned += int64(learned)
+			x.lengths[i] = s.tokens
+			tokens += int(s.tokens)
+			x.learned += int64(s.learned)
 		}
 		if tokens != r.Tokens {
 			return fmt.Errorf("%d tokens in a record batch of %d", tokens, r.Tokens)
@@ -129,19 +136,38 @@ func (x *tokensIndex) readLengths(in io.Reader) error {
 	return nil
 }
 
-func readSequence(in io.Reader) (total, prompt, learned uint32, err error) {
-	var b [indexSequenceBytes]byte
-	_, err = io.ReadFull(in, b[:])
-	total, prompt, learned = sequenceOf(b[:])
-	return total, prompt, learned, err
+// indexedSequence is what the index has of a sequence.
+type indexedSequence struct {
+	tokens, prompt, learned, example uint32
+	weight                           float32
+	plain                            uint32 // 1: its mask need not be read
 }
 
-func sequenceOf(b []byte) (total, prompt, learned uint32) {
-	return binary.LittleEndian.Uint32(b[0:]), binary.LittleEndian.Uint32(b[4:]), binary.LittleEndian.Uint32(b[8:])
+func sequenceOf(b []byte) indexedSequence {
+	number := func(i int) uint32 { return binary.LittleEndian.Uint32(b[4*i:]) }
+	return indexedSequence{number(0), number(1), number(2), number(3), math.Float32frombits(number(4)), number(5)}
+}
+
+func (s indexedSequence) check() error {
+	if s.tokens == 0 || s.prompt > s.tokens || s.learned >= s.tokens || s.example > math.MaxInt32 || s.plain > 1 || !(s.weight >= 0) || math.IsInf(float64(s.weight), 1) {
+		return fmt.Errorf("%d tokens with a prompt of %d, %d learned, of example %d, weight %v", s.tokens, s.prompt, s.learned, s.example, s.weight)
+	}
+	return nil
 }
 
 func appendSequence(b []byte, s *Sequence) []byte {
-	b = binary.LittleEndian.AppendUint32(b, uint32(len(s.Tokens)))
-	b = binary.LittleEndian.AppendUint32(b, uint32(s.PromptLen))
-	return binary.LittleEndian.AppendUint32(b, uint32(s.LearnedTokens()))
+	weight := s.Weight
+	if weight == 0 {
+		weight = 1
+	}
+	plain := uint32(1)
+	for at := range s.Tokens {
+		if s.Learns(at) != (at > 0 && at >= s.PromptLen) {
+			plain = 0
+		}
+	}
+	for _, n := range []uint32{uint32(len(s.Tokens)), uint32(s.PromptLen), uint32(s.LearnedTokens()), uint32(s.Example), math.Float32bits(weight), plain} {
+		b = binary.LittleEndian.AppendUint32(b, n)
+	}
+	return b
 }

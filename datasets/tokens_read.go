@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"sync"
 )
@@ -18,12 +18,13 @@ import (
 // TokenCache is an open token cache. In memory are 4 bytes for every sequence;
 // sequences are read from the files one by one. It is safe for concurrent use.
 type TokenCache struct {
-	Info  TokensInfo
-	index *tokensIndex
-	files []io.ReaderAt
-	names []string
-	close []io.Closer
-	pool  sync.Pool // *[]byte
+	Info      TokensInfo
+	index     *tokensIndex
+	files     []io.ReaderAt
+	indexFile io.ReaderAt
+	names     []string
+	close     []io.Closer
+	pool      sync.Pool // *[]byte
 }
 
 // OpenTokens opens a token cache that WriteTokens wrote. Every file is read once
@@ -52,7 +53,7 @@ func OpenTokens(dir string) (_ *TokenCache, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, index.Close()) }()
+	c.indexFile, c.close = index, append(c.close, index)
 	if c.index, err = readIndex(index, c.Info.Index.Bytes, sizes); err != nil {
 		return nil, fmt.Errorf("read %s: %w", index.Name(), err)
 	}
@@ -145,54 +146,62 @@ func (c *TokenCache) Bytes() int64 {
 
 // Read fills s with sequence i.
 func (c *TokenCache) Read(i int, s *Sequence) error {
+	var b [indexSequenceBytes]byte
+	if _, err := c.indexFile.ReadAt(b[:], c.index.at+int64(i)*indexSequenceBytes); err != nil {
+		return fmt.Errorf("read %s: sequence %d: %w", indexFile, i, err)
+	}
+	have := sequenceOf(b[:])
 	k := sort.Search(len(c.index.records), func(k int) bool { return c.index.records[k].first > i }) - 1
 	r := &c.index.records[k]
 	before := int64(0)
 	for _, n := range c.index.lengths[r.first:i] {
 		before += int64(n)
 	}
-	if err := c.readAt(r, int64(i-r.first), before, int(c.index.lengths[i]), s); err != nil {
+	err := have.check()
+	if err == nil && have.tokens != c.index.lengths[i] {
+		err = errors.New("the index has changed")
+	}
+	if err == nil {
+		err = c.readTokens(r, before, have, s)
+	}
+	if err != nil {
 		return fmt.Errorf("read %s: sequence %d: %w", c.names[r.file], i, err)
 	}
 	return nil
 }
 
-// readAt reads row of a record batch, before which there are so many tokens.
-func (c *TokenCache) readAt(r *placedRecord, row, before int64, n int, s *Sequence) error {
+// readTokens reads a sequence of a record batch, before which there are so many
+// tokens, into the slices that s has.
+func (c *TokenCache) readTokens(r *placedRecord, before int64, have indexedSequence, s *Sequence) error {
+	n := int64(have.tokens)
 	buffer, ok := c.pool.Get().(*[]byte)
 	if !ok {
 		buffer = new([]byte)
 	}
 	defer c.pool.Put(buffer)
-	if need := 5*n + 16; cap(*buffer) < need {
-		*buffer = make([]byte, need)
+	*buffer = slices.Grow((*buffer)[:0], int(5*n))[:5*n]
+	ids, mask, places := (*buffer)[:4*n], (*buffer)[4*n:], placesOf(int64(r.Rows), int64(r.Tokens))
+	if _, err := c.files[r.file].ReadAt(ids, r.At+places.ids+4*before); err != nil {
+		return err
 	}
-	b, p := (*buffer)[:5*n+16], placesOf(int64(r.Rows), int64(r.Tokens))
-	ids, mask, example, promptLen, weight := b[:4*n], b[4*n:5*n], b[5*n:5*n+8], b[5*n+8:5*n+12], b[5*n+12:]
-	for _, part := range []struct {
-		at    int64
-		bytes []byte
-	}{{p.ids + 4*before, ids}, {p.mask + before, mask}, {p.example + 8*row, example}, {p.promptLen + 4*row, promptLen}, {p.weight + 4*row, weight}} {
-		if _, err := c.files[r.file].ReadAt(part.bytes, r.At+part.at); err != nil {
-			return err
+	*s = Sequence{Tokens: slices.Grow(s.Tokens[:0], int(n))[:n], PromptLen: int(have.prompt), Example: int(have.example), Weight: have.weight}
+	for at := range s.Tokens {
+		if s.Tokens[at] = int32(binary.LittleEndian.Uint32(ids[4*at:])); s.Tokens[at] < 0 {
+			return fmt.Errorf("token %d: id %d", at, s.Tokens[at])
 		}
 	}
-	return s.decode(ids, mask, binary.LittleEndian.Uint64(example), int32(binary.LittleEndian.Uint32(promptLen)), math.Float32frombits(binary.LittleEndian.Uint32(weight)))
-}
-
-// decode fills s from a row's bytes, in the slices that it has.
-func (s *Sequence) decode(ids, mask []byte, example uint64, promptLen int32, weight float32) error {
-	s.Tokens, s.Learned = s.Tokens[:0], s.Learned[:0]
-	s.Example, s.PromptLen, s.Weight = int(example), int(promptLen), weight
+	if have.plain == 1 {
+		return nil
+	}
+	if _, err := c.files[r.file].ReadAt(mask, r.At+places.mask+before); err != nil {
+		return err
+	}
+	s.Learned = make([]bool, n)
 	for at, learned := range mask {
-		id := int32(binary.LittleEndian.Uint32(ids[4*at:]))
-		if id < 0 || learned > 1 {
-			return fmt.Errorf("token %d: id %d, mask %d", at, id, learned)
+		if learned > 1 {
+			return fmt.Errorf("token %d: mask %d", at, learned)
 		}
-		s.Tokens, s.Learned = append(s.Tokens, id), append(s.Learned, learned == 1)
+		s.Learned[at] = learned == 1
 	}
-	if example > math.MaxInt32 {
-		return fmt.Errorf("example %d: want one that a batch can name", example)
-	}
-	return s.check()
+	return nil
 }

@@ -250,10 +250,10 @@ func (w *tokensWriter) copyIndex(out io.Writer, p part, info *TokensInfo, length
 		return err
 	}
 	for at := 0; at+indexSequenceBytes <= len(data); at += indexSequenceBytes {
-		total, prompt, learned := sequenceOf(data[at:])
-		info.Tokens += int64(total)
-		info.Learned += int64(learned)
-		lengths.Add(int(total), int(prompt), int(learned))
+		s := sequenceOf(data[at:])
+		info.Tokens += int64(s.tokens)
+		info.Learned += int64(s.learned)
+		lengths.Add(int(s.tokens), int(s.prompt), int(s.learned))
 	}
 	_, err = out.Write(data)
 	return err
