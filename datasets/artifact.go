@@ -25,17 +25,19 @@ const (
 type description struct {
 	Format int `json:"format"` // 1
 	Rule
-	Counts     Counts                `json:"counts"`
-	Statistics map[string]Statistics `json:"statistics,omitempty"` // per split
-	Labels     []string              `json:"labels,omitempty"`     // distinct responses, if they are 1,000 or fewer
-	Rejected   []Rejection           `json:"rejected,omitempty"`
-	Sources    []Source              `json:"sources"`
+	Counts        Counts                `json:"counts"`
+	Statistics    map[string]Statistics `json:"statistics,omitempty"` // per split
+	Contamination *Contamination        `json:"contamination,omitempty"`
+	Labels        []string              `json:"labels,omitempty"` // distinct responses, if they are 1,000 or fewer
+	Rejected      []Rejection           `json:"rejected,omitempty"`
+	Sources       []Source              `json:"sources"`
 }
 
 // describe writes dataset.json.
 func (d *Dataset) describe(dir string) error {
 	text, err := json.MarshalIndent(description{
-		Format: descriptionFormat, Rule: d.rule, Counts: d.Counts, Statistics: d.Statistics, Labels: d.labels,
+		Format: descriptionFormat, Rule: d.rule, Counts: d.Counts, Statistics: d.Statistics,
+		Contamination: d.Contamination, Labels: d.labels,
 		Rejected: d.Rejected, Sources: d.Sources,
 	}, "", "  ")
 	if err != nil {
@@ -55,7 +57,7 @@ func Open(dir string) (*Dataset, error) {
 	}
 	d := &Dataset{
 		Rejected: desc.Rejected, Counts: desc.Counts, Sources: desc.Sources, Statistics: desc.Statistics,
-		dir: dir, rule: desc.Rule, labels: desc.Labels,
+		Contamination: desc.Contamination, dir: dir, rule: desc.Rule, labels: desc.Labels,
 	}
 	for _, split := range d.Splits() {
 		if !splitName.MatchString(split) {

@@ -52,6 +52,8 @@ type Dataset struct {
 	Counts     Counts
 	Sources    []Source
 	Statistics map[string]Statistics // per split
+	// Contamination is what Options.Decontaminate found, nil without it.
+	Contamination *Contamination
 
 	dir    string
 	rule   Rule
@@ -70,6 +72,7 @@ type Rule struct {
 	MaxResponseChars int                  `json:"max_response_chars,omitempty"`
 	TooLong          string               `json:"too_long,omitempty"`
 	Deduplicate      *Deduplicate         `json:"deduplicate,omitempty"`
+	Decontaminate    *Decontaminate       `json:"decontaminate,omitempty"`
 	Balance          *Balance             `json:"balance,omitempty"`
 	Limit            int                  `json:"limit,omitempty"`
 }
@@ -100,7 +103,7 @@ func ruleOf(o *Options) Rule {
 	r := Rule{
 		InputRule: inputRule(&o.Input, 0), MixSize: o.MixSize, MixRepeat: o.MixRepeat, Split: o.Split, SplitSeed: o.SplitSeed,
 		MaxPromptChars: o.MaxPromptChars, MaxResponseChars: o.MaxResponseChars, TooLong: o.TooLong,
-		Deduplicate: o.Deduplicate, Balance: o.Balance, Limit: o.Limit,
+		Deduplicate: o.Deduplicate, Decontaminate: o.Decontaminate.named(), Balance: o.Balance, Limit: o.Limit,
 	}
 	for name, s := range o.Mix {
 		if r.Mix == nil {

@@ -16,7 +16,7 @@ func (m *maker) decide(ctx context.Context) error {
 	for i, s := range m.spools {
 		m.verdicts[i] = make([]uint8, s.n)
 	}
-	steps := []func(context.Context) error{m.dropEqual, m.mix, m.balance, m.limit}
+	steps := []func(context.Context) error{m.dropEqual, m.dropNear, m.dropContaminated, m.mix, m.balance, m.limit}
 	for _, step := range steps {
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)

@@ -308,3 +308,80 @@ func TestStatistics(t *testing.T) {
 		t.Errorf("responses %+v", s)
 	}
 }
+
+// words makes texts of words that no other text has.
+func wordsOf(from, n int) string {
+	var w []string
+	for i := range n {
+		w = append(w, fmt.Sprintf("w%d", from+i))
+	}
+	return strings.Join(w, " ")
+}
+
+func TestNearDuplicates(t *testing.T) {
+	long := wordsOf(1000, 100)
+	rows := []string{rowOf(long, "x"), rowOf(wordsOf(5000, 100), "x"), rowOf(long+" more", "x"), rowOf("Other "+long, "y"), rowOf("short 1", "x"), rowOf("brief 2", "x")}
+	for _, c := range []struct {
+		name string
+		edit func(*datasets.Options)
+		want int
+	}{
+		{"similar", func(*datasets.Options) {}, 4},
+		// What a template puts around all prompts makes none of them similar.
+		{"in a long template", func(o *datasets.Options) { o.Template = wordsOf(0, 300) + " {text} " + wordsOf(300, 300) }, 4},
+		{"almost equal alone", func(o *datasets.Options) { o.Deduplicate.Near = 1 }, 6},
+	} {
+		o := options(lines(t, "rows.jsonl", rows...))
+		o.Deduplicate = &datasets.Deduplicate{Near: 0.8, On: datasets.OnPrompt}
+		c.edit(&o)
+		d := load(t, o)
+		if d.Len("train") != c.want || d.Counts.Dropped["train"][datasets.NearDuplicate] != len(rows)-c.want || d.Splits["train"][0].Row != 0 {
+			t.Errorf("%s: %v, dropped %v", c.name, d.Counts.Examples, d.Counts.Dropped)
+		}
+	}
+	o := options()
+	o.Files = map[string][]string{"train": {lines(t, "a.jsonl", rows...)}, "test": {lines(t, "b.jsonl", rowOf(long+" again", "x"))}}
+	o.Deduplicate = &datasets.Deduplicate{Near: 0.8, On: datasets.OnPrompt}
+	if d := load(t, o); d.Len("test") != 1 || d.Len("train") != 3 {
+		t.Errorf("training does not give way: %v", d.Counts.Examples)
+	}
+}
+
+func TestDecontaminate(t *testing.T) {
+	rows := []string{
+		rowOf("clean "+wordsOf(0, 50), "x"),
+		rowOf("before "+wordsOf(100, 20)+" behind", "x"),            // shares 20 words with the test
+		rowOf("before "+wordsOf(100, 12)+" behind", "x"),            // only 12
+		rowOf("Q", "so: "+strings.ToUpper(wordsOf(200, 13))+", ok"), // with a file
+		rowOf("Q2 "+wordsOf(300, 15), "x"),                          // with a text of the caller
+		rowOf("five words in a row: one two three four five", "x"),  // with a short text
+	}
+	o := options()
+	o.Files = map[string][]string{"train": {lines(t, "a.jsonl", rows...)}, "test": {lines(t, "b.jsonl", rowOf(wordsOf(100, 30), "x"), rowOf(wordsOf(900, 30), "x"))}}
+	o.Decontaminate = &datasets.Decontaminate{Columns: []string{"question", "answer"},
+		Against: []string{lines(t, "bench.jsonl", fmt.Sprintf(`{"question": "One, two, three, four, FIVE?", "answer": %q}`, wordsOf(190, 40)), `{"question":null,"answer":"z"}`)}}
+	o.Template = wordsOf(5000, 30) + " {text}" // in training and test alike
+	h := datasets.Hooks{Against: func(yield func(string, error) bool) { yield(wordsOf(295, 40), nil) }}
+	d := loadWith(t, o, h)
+	var kept []int
+	for _, e := range d.Splits["train"] {
+		kept = append(kept, e.Row)
+	}
+	if want := []int{0, 2}; !reflect.DeepEqual(kept, want) || d.Counts.Dropped["train"][datasets.Contaminated] != 4 || d.Len("test") != 2 {
+		t.Errorf("kept %v, want %v; dropped %v", kept, want, d.Counts.Dropped)
+	}
+	c := d.Contamination
+	if c.Texts != 8 || c.TooShort != 3 || c.TextsFound != 4 || c.TextsWhole != 1 || c.Examples != 6 || c.Matching != 4 || c.Dropped != 4 || len(c.Shared) != 4 {
+		t.Errorf("contamination %+v", c)
+	}
+	if s := c.Shared[1]; s.Text != "bench.jsonl row 0" || !strings.Contains(s.Words, "W200 W201") {
+		t.Errorf("shared %+v", c.Shared)
+	}
+	if a := d.Rule().Decontaminate.Against; a[0] != "bench.jsonl" {
+		t.Errorf("the rule names %v", a)
+	}
+	o.Decontaminate = &datasets.Decontaminate{Splits: []string{"valid"}}
+	wantError(t, "no such split", fails(t, o), `decontaminate.splits: "valid": the dataset has "test", "train"`)
+	o.Decontaminate = &datasets.Decontaminate{Against: []string{lines(t, "other.jsonl", `{"q":"x"}`)}}
+	wantError(t, "another column", fails(t, o), "decontaminate.against: ", "other.jsonl: no column")
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -25,6 +26,9 @@ type Hooks struct {
 	// compared or written anywhere. It is called for one example after the other,
 	// in order, for usable rows alone.
 	Transform func(*Example) error
+	// Against are further texts that examples are decontaminated against, with
+	// Options.Decontaminate. An error ends Make.
+	Against iter.Seq2[string, error]
 	// Progress is told now and then how many rows have been read.
 	Progress func(rows int)
 }
@@ -89,6 +93,7 @@ type maker struct {
 	rejected []placed
 	sources  []Source
 	verdicts [][]uint8 // per split and example: 0, or the place of a Drop
+	found    *Contamination
 	copies   [][]uint8 // likewise how often it is written; nil if all are once
 }
 

@@ -45,8 +45,9 @@ type Options struct {
 	MaxResponseChars int    `yaml:"max_response_chars,omitempty"` // likewise responses
 	TooLong          string `yaml:"too_long,omitempty"`           // "" or drop, truncate_left, truncate_right, error
 
-	Deduplicate *Deduplicate `yaml:"deduplicate,omitempty"` // nil keeps duplicates
-	Balance     *Balance     `yaml:"balance,omitempty"`     // nil leaves labels as they are
+	Deduplicate   *Deduplicate   `yaml:"deduplicate,omitempty"`   // nil keeps duplicates
+	Decontaminate *Decontaminate `yaml:"decontaminate,omitempty"` // nil compares with nothing
+	Balance       *Balance       `yaml:"balance,omitempty"`       // nil leaves labels as they are
 
 	// Limit keeps that many examples a split, chosen by hash of their prompts
 	// and kept in order; 0 means all.
@@ -65,6 +66,7 @@ func (o Options) Validate() error {
 	o.validateInputs(fault)
 	o.validateSplit(fault)
 	o.validateLengths(fault)
+	o.validateRepeats(fault)
 	if o.Limit < 0 {
 		fault("limit: %d: want 0 or more", o.Limit)
 	}
@@ -74,10 +76,27 @@ func (o Options) Validate() error {
 	if o.Deduplicate != nil {
 		o.Deduplicate.validate(fault.under("deduplicate"))
 	}
+	if d := o.Decontaminate; d != nil {
+		d.validate(fault.under("decontaminate"))
+		if len(o.Mix) > 0 && len(d.Against) > 0 && len(d.Columns) == 0 {
+			fault("decontaminate.columns: want them: the sources of mix may have several forms")
+		}
+	}
 	if o.Balance != nil {
 		o.Balance.validate(fault.under("balance"))
 	}
 	return errors.Join(list...)
+}
+
+// validateRepeats refuses what would count repeated examples in two ways.
+func (o *Options) validateRepeats(fault faults) {
+	oversample := o.Balance != nil && o.Balance.Oversample
+	if o.MixRepeat > 1 && o.Balance != nil {
+		fault("balance: it excludes mix_repeat")
+	}
+	if o.Limit > 0 && (o.MixRepeat > 1 || oversample) {
+		fault("limit: it excludes mix_repeat and balance.oversample, which repeat examples: use mix_size or balance.max_per_label")
+	}
 }
 
 func (o *Options) validateInputs(fault faults) {

@@ -62,13 +62,15 @@ const (
 	GroupElsewhere Drop = "group_elsewhere" // its group is in another split, too
 	Conflict       Drop = "conflict"        // its prompt has another response elsewhere
 	ExactDuplicate Drop = "exact_duplicate"
-	MixLeftOver    Drop = "mix"     // its source has more than its weight asks for
-	LabelLeftOver  Drop = "balance" // its label has more than balance allows
-	limited        Drop = "limit"   // Counts.Unused
+	NearDuplicate  Drop = "near_duplicate"
+	Contaminated   Drop = "contaminated" // it shares a run of words with what models are measured on
+	MixLeftOver    Drop = "mix"          // its source has more than its weight asks for
+	LabelLeftOver  Drop = "balance"      // its label has more than balance allows
+	limited        Drop = "limit"        // Counts.Unused
 )
 
 // drops are numbered by their place, from 1.
-var drops = []Drop{GroupElsewhere, Conflict, ExactDuplicate, MixLeftOver, LabelLeftOver, limited, duplicateIDDrop}
+var drops = []Drop{GroupElsewhere, Conflict, ExactDuplicate, NearDuplicate, Contaminated, MixLeftOver, LabelLeftOver, limited, duplicateIDDrop}
 
 // duplicateIDDrop marks rows that turn out to be rejected once all ids are known.
 const duplicateIDDrop Drop = "duplicate_id"

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -67,6 +66,7 @@ type spooled struct {
 	file int
 	seq  int
 	line int
+	at   int64 // where it begins in the spool, once it is read
 }
 
 // add appends an example.
@@ -118,27 +118,45 @@ func (s *spool) read(f func(i int, e *spooled) error) error {
 	}
 	in := bufio.NewReaderSize(s.texts.file, 256<<10)
 	var buf []byte
+	at := int64(0)
 	for i := range s.n {
-		n, err := binary.ReadUvarint(in)
+		e := spooled{at: at}
+		size, err := e.read(in, &buf)
+		if err == nil {
+			at += size
+			err = f(i, &e)
+		}
 		if err != nil {
-			return noEOF(err)
-		}
-		if uint64(cap(buf)) < n {
-			buf = make([]byte, n+n/4)
-		}
-		buf = buf[:n]
-		if _, err := io.ReadFull(in, buf); err != nil {
-			return noEOF(err)
-		}
-		var e spooled
-		if err := e.decode(string(buf)); err != nil {
-			return fmt.Errorf("%s: example %d: %w", s.texts.file.Name(), i, err)
-		}
-		if err := f(i, &e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readAt reads the example that begins there.
+func (s *spool) readAt(at int64) (*spooled, error) {
+	var buf []byte
+	e := &spooled{at: at}
+	_, err := e.read(bufio.NewReaderSize(io.NewSectionReader(s.texts.file, at, 1<<62), 4<<10), &buf)
+	return e, err
+}
+
+// read reads an example and returns the bytes that it takes. The buffer may
+// grow and can be used again.
+func (e *spooled) read(in *bufio.Reader, buf *[]byte) (int64, error) {
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return 0, noEOF(err)
+	}
+	if uint64(cap(*buf)) < n {
+		*buf = make([]byte, n+n/4)
+	}
+	*buf = (*buf)[:n]
+	if _, err := io.ReadFull(in, *buf); err != nil {
+		return 0, noEOF(err)
+	}
+	var head [binary.MaxVarintLen64]byte
+	return int64(n) + int64(binary.PutUvarint(head[:], n)), e.decode(string(*buf))
 }
 
 var errSpool = errors.New("the file was changed meanwhile")

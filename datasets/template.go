@@ -64,3 +64,28 @@ func (t template) render(values []string) string {
 	}
 	return b.String()
 }
+
+// strip is a rendered text without what the template puts around the values, as
+// far as it can be found in it. fold changes the template's text as the rendered
+// one was.
+func (t template) strip(text string, fold func(string) string) string {
+	var b strings.Builder
+	for i, literal := range t.literals {
+		if literal = strings.TrimSpace(fold(literal)); literal == "" {
+			continue
+		}
+		at := strings.Index(text, literal)
+		if i == len(t.literals)-1 {
+			at = strings.LastIndex(text, literal)
+		}
+		if at < 0 {
+			continue
+		}
+		if b.WriteString(text[:at]); at > 0 {
+			b.WriteByte('\n')
+		}
+		text = text[at+len(literal):]
+	}
+	b.WriteString(text)
+	return b.String()
+}

@@ -14,7 +14,7 @@ type writeBatch []Example
 
 // write writes the examples that stay, and what is to say of all.
 func (m *maker) write(ctx context.Context) (*Dataset, error) {
-	d := &Dataset{Sources: m.sources, Statistics: map[string]Statistics{}, dir: m.dir, rule: ruleOf(&m.o)}
+	d := &Dataset{Sources: m.sources, Statistics: map[string]Statistics{}, Contamination: m.found, dir: m.dir, rule: ruleOf(&m.o)}
 	labels := &labelCounts{counts: map[string]map[string]int{}}
 	for i, split := range m.splits {
 		if err := m.writeSplit(ctx, d, i, labels); err != nil {

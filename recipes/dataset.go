@@ -18,22 +18,19 @@ type datasetStage struct {
 	Kind             string `yaml:"kind"`
 	datasets.Options `yaml:",inline"`
 
-	found map[string]map[string][]string // files by mixed source ("" without one) and split; those of hubs are in the cache
+	found map[string]map[string][]string // what locate has found, by mixed source ("" without one)
 }
 
 func (s *datasetStage) check(c *checker) {
 	c.options("", s.Options.Validate())
-	s.found = map[string]map[string][]string{}
 	for name, in := range s.inputs() {
-		files, err := hubFiles(in)
-		if err != nil {
+		if _, err := s.locate(name, in); err != nil {
 			key := "hub"
 			if name != "" {
 				key = "mix." + name + ".hub"
 			}
 			c.blame(key, "%v", err)
 		}
-		s.found[name] = files
 	}
 }
 
@@ -49,12 +46,26 @@ func (s *datasetStage) inputs() map[string]*datasets.Input {
 	return all
 }
 
-// files are the files of an input, as the recipe or the hub names them.
-func (s *datasetStage) files(name string, in *datasets.Input) map[string][]string {
+// locate is the files of an input by split: as the recipe names them, or where
+// the cache has those of a hub. It looks once.
+func (s *datasetStage) locate(name string, in *datasets.Input) (map[string][]string, error) {
 	if files, ok := s.found[name]; ok {
-		return files
+		return files, nil
 	}
-	return in.Files
+	files, err := hubFiles(in)
+	if err == nil && s.found == nil {
+		s.found = map[string]map[string][]string{}
+	}
+	if err == nil {
+		s.found[name] = files
+	}
+	return files, err
+}
+
+// files are the files of an input, none of a hub's that check blames.
+func (s *datasetStage) files(name string, in *datasets.Input) map[string][]string {
+	files, _ := s.locate(name, in)
+	return files
 }
 
 // splits are the names of the splits that the dataset will have.

@@ -22,6 +22,9 @@ const commit = "0123456789abcdef0123456789abcdef01234567"
 type fakeHub struct {
 	*httptest.Server
 	files map[string][]byte
+	// dataset: the repository is one.
+	dataset bool
+
 	sha   string
 	hooks map[string]http.HandlerFunc // by file, for GET
 	heads map[string]http.HandlerFunc // by file, for HEAD
@@ -59,7 +62,11 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.requests = append(h.requests, strings.TrimSpace(r.Method+" "+r.URL.EscapedPath()+" "+r.Header.Get("Range")))
 	h.tokens = append(h.tokens, r.Header.Get("Authorization"))
 	h.mu.Unlock()
-	if strings.HasPrefix(r.URL.Path, "/api/models/org/tiny/revision/") {
+	api, at := "/api/models/org/tiny", "/org/tiny"
+	if h.dataset {
+		api, at = "/api/datasets/org/tiny", "/datasets/org/tiny"
+	}
+	if strings.HasPrefix(r.URL.Path, api+"/revision/") {
 		if h.list != nil {
 			h.list(w, r)
 			return
@@ -77,11 +84,11 @@ func (h *fakeHub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(answer)
 		return
 	}
-	if r.URL.Path == "/api/models/org/tiny/tree/"+h.sha && h.tree != nil {
+	if r.URL.Path == api+"/tree/"+h.sha && h.tree != nil {
 		h.tree(w, r)
 		return
 	}
-	name, ok := strings.CutPrefix(r.URL.Path, "/org/tiny/resolve/"+h.sha+"/")
+	name, ok := strings.CutPrefix(r.URL.Path, at+"/resolve/"+h.sha+"/")
 	data, has := h.files[name]
 	if !ok || !has {
 		http.NotFound(w, r)

@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"internal/compute/cpu": {"internal/compute"},
 	"internal/autodiff":    {"internal/compute"},
 	"internal/model":       {"internal/atomicfile", "internal/random", "internal/safetensors", "internal/gguf", "internal/tokenizer", "internal/compute", "internal/autodiff"},
-	"datasets":             {"internal/atomicfile"},
+	"datasets":             {"internal/atomicfile", "internal/overlap"},
 	"pipeline":             {"internal/atomicfile", "internal/memory"},
 	"train":                {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/safetensors", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory"},
 	"distill":              {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/random", "internal/atomicfile"},
