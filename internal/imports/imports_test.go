@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"train":                {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/safetensors", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory"},
 	"distill":              {"datasets", "internal/model", "internal/autodiff", "internal/compute", "internal/random", "internal/atomicfile"},
 	"distill/teachertest":  {"distill", "internal/model"},
-	"distill/api":          {"distill", "datasets", "internal/model"},
+	"distill/api":          {"distill", "internal/outbound"},
 	"quantize":             {"internal/model", "internal/autodiff", "internal/compute", "internal/gguf", "internal/tokenizer", "internal/atomicfile"},
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
