@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/retort-ml/retort/internal/outbound"
 )
 
 // Client downloads from one hub into one cache. Its fields must not change
@@ -94,8 +96,8 @@ const maxRedirects = 10
 
 // http is a client that leaves the endpoint's host without the token. With
 // stop, it ends where a redirection says what it leads to.
-func (c *Client) http(transport *http.Transport, stop bool) *http.Client {
-	return &http.Client{Transport: transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+func (c *Client) http(stop bool) *http.Client {
+	return outbound.New(outbound.Options{Offline: c.Offline, PerHost: parallel, Redirect: func(req *http.Request, via []*http.Request) error {
 		if len(via) > maxRedirects {
 			return permanent{fmt.Errorf("redirected more than %d times", maxRedirects)}
 		}
@@ -112,7 +114,7 @@ func (c *Client) http(transport *http.Transport, stop bool) *http.Client {
 			return http.ErrUseLastResponse
 		}
 		return nil
-	}}
+	}})
 }
 
 // isHome tells whether the address is the endpoint's.

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"time"
 )
 
 // Snapshot is a model or a dataset in the cache.
@@ -63,9 +61,9 @@ func (c *Client) pull(ctx context.Context, ref Ref, include []string) (s Snapsho
 	if c.Offline {
 		return c.find(ref, include)
 	}
-	transport := c.transport()
-	defer transport.CloseIdleConnections()
-	p := &pull{c: c, ref: ref, whole: c.http(transport, false), upToRedirect: c.http(transport, true)}
+	p := &pull{c: c, ref: ref, whole: c.http(false), upToRedirect: c.http(true)}
+	defer p.whole.CloseIdleConnections()
+	defer p.upToRedirect.CloseIdleConnections()
 	l, err := p.list(ctx)
 	if err != nil {
 		return s, err
@@ -174,15 +172,4 @@ func (p *pull) tell(f file, have int64, done bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.c.Progress(Progress{File: f.path, Bytes: have, Size: f.size, Done: done})
-}
-
-func (c *Client) transport() *http.Transport {
-	return &http.Transport{
-		Proxy:       http.ProxyFromEnvironment,
-		DialContext: (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
-
-		TLSHandshakeTimeout: 15 * time.Second,
-		MaxIdleConnsPerHost: parallel, DisableCompression: true, ForceAttemptHTTP2: true,
-		MaxResponseHeaderBytes: 1 << 20,
-	}
 }
