@@ -39,30 +39,59 @@ type Price struct {
 	CachedInput *float64 `yaml:"cached_input" json:"cached_input,omitempty"`
 	// Batch is the share of the prices that batch APIs ask; nil means 0.5.
 	Batch *float64 `yaml:"batch" json:"batch,omitempty"`
+	// Long are the prices of calls with long prompts; nil means the same.
+	Long *LongPrice `yaml:"long" json:"long,omitempty"`
+}
+
+// LongPrice is what a server asks for all tokens of a call whose prompt has
+// more than Above tokens, in dollars per million of them.
+type LongPrice struct {
+	Above       int      `yaml:"above" json:"above"`
+	Input       float64  `yaml:"input" json:"input"`
+	Output      float64  `yaml:"output" json:"output"`
+	CachedInput *float64 `yaml:"cached_input" json:"cached_input,omitempty"` // nil means that of Input
 }
 
 // Validate reports every fault of the price at once.
 func (p Price) Validate() error {
-	var faults []error
-	for _, n := range []struct {
-		key   string
-		value *float64
-		most  float64
-	}{{"input", &p.Input, 1e6}, {"output", &p.Output, 1e6}, {"cached_input", p.CachedInput, 1e6}, {"batch", p.Batch, 1}} {
-		if n.value != nil && !(*n.value >= 0 && *n.value <= n.most) {
-			faults = append(faults, fmt.Errorf("%s: %v: want a number from 0 to %v", n.key, *n.value, n.most))
+	faults := checkPrices("", &p.Input, &p.Output, p.CachedInput)
+	if p.Batch != nil && !(*p.Batch >= 0 && *p.Batch <= 1) {
+		faults = append(faults, fmt.Errorf("batch: %v: want a number from 0 to 1", *p.Batch))
+	}
+	if l := p.Long; l != nil {
+		faults = append(faults, checkPrices("long.", &l.Input, &l.Output, l.CachedInput)...)
+		if l.Above < 1 {
+			faults = append(faults, fmt.Errorf("long.above: %d: want 1 or more", l.Above))
 		}
 	}
 	return errors.Join(faults...)
 }
 
+// highestPrice is above any; it catches prices per token that were meant otherwise.
+const highestPrice = 1e6
+
+func checkPrices(prefix string, input, output, cached *float64) (faults []error) {
+	for _, n := range []struct {
+		key   string
+		value *float64
+	}{{"input", input}, {"output", output}, {"cached_input", cached}} {
+		if n.value != nil && !(*n.value >= 0 && *n.value <= highestPrice) {
+			faults = append(faults, fmt.Errorf("%s%s: %v: want a number from 0 to %v", prefix, n.key, *n.value, highestPrice))
+		}
+	}
+	return faults
+}
+
 // Cost is the price of an answer that took so many tokens, rounded up.
 func (p Price) Cost(u Usage, batch bool) Money {
-	cached := p.Input
-	if p.CachedInput != nil {
-		cached = *p.CachedInput
+	input, output, cached := p.Input, p.Output, p.CachedInput
+	if p.Long != nil && u.PromptTokens > p.Long.Above {
+		input, output, cached = p.Long.Input, p.Long.Output, p.Long.CachedInput
 	}
-	millions := float64(u.PromptTokens-u.CachedTokens)*p.Input + float64(u.CachedTokens)*cached + float64(u.AnswerTokens)*p.Output
+	if cached == nil {
+		cached = &input
+	}
+	millions := float64(u.PromptTokens-u.CachedTokens)*input + float64(u.CachedTokens)**cached + float64(u.AnswerTokens)*output
 	if batch {
 		share := 0.5
 		if p.Batch != nil {
@@ -80,7 +109,9 @@ var ErrBudget = errors.New("the budget is used up")
 // from many goroutines at once.
 type Purse interface {
 	// Reserve sets aside the most that a call can cost, durably, before it is
-	// made. Its error is ErrBudget, wrapped, if that is more than is left.
+	// made. Its error is ErrBudget, wrapped, if that is more than is left. It may
+	// wait for other calls to be settled: whoever makes many calls at once, as a
+	// batch, reserves their sum.
 	Reserve(ctx context.Context, most Money) (id int64, err error)
 	// Settle ends a reservation: actual is what the call cost. A reservation that
 	// was never settled, because the process died, stays spent as a whole.

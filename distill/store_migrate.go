@@ -55,7 +55,10 @@ func scanVersion1(rows *sql.Rows) ([]any, error) {
 		return nil, err
 	}
 	e := storedAnswer{texts: [6]string{answer.String, "", "", finish.String}, numbers: [9]int64{promptTokens, 0, answerTokens, 8: latency},
-		blobs: [5][]byte{tokens, logProbs, top, {}, {}}}
+		blobs: [5][]byte{{}, {}, {}, {}, {}}} // an empty blob is read as nil, which would be NULL
+	for i, b := range [][]byte{tokens, logProbs, top} {
+		e.blobs[i] = append(e.blobs[i], b...)
+	}
 	if sumVersion1(key, &e) != checksum || answerTokens != int64(len(tokens)/4) {
 		e.checksum = noChecksum
 	} else {

@@ -52,7 +52,7 @@ var allowed = map[string][]string{
 	"internal/hub":         {"internal/outbound"},
 	"internal/checkpoint":  {"quantize", "internal/chat", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/safetensors", "internal/gguf", "internal/atomicfile"},
 	"internal/verify":      {"datasets", "train", "internal/checkpoint", "internal/model", "internal/autodiff", "internal/compute", "internal/compute/cpu", "internal/safetensors"},
-	"cmd/retort":           {"pipeline", "recipes", "eval", "internal/bench", "internal/bytesize", "internal/hub", "internal/checkpoint", "internal/verify", "internal/tokenizer", "internal/chat", "internal/chat/jinja"},
+	"cmd/retort":           {"pipeline", "recipes", "eval", "distill", "internal/bench", "internal/bytesize", "internal/hub", "internal/checkpoint", "internal/verify", "internal/tokenizer", "internal/chat", "internal/chat/jinja"},
 }
 
 // owners lists which packages may import an outside module; those that are not
@@ -61,7 +61,7 @@ var owners = map[string][]string{
 	"gorgonia.org/gorgonia":            {"internal/autodiff"},
 	"gorgonia.org/tensor":              {"internal/autodiff", "internal/compute", "internal/compute/cpu", "internal/model", "train"},
 	"github.com/apache/arrow/go/v17":   {"datasets", "distill"},
-	"github.com/parquet-go/parquet-go": {"datasets"},
+	"github.com/parquet-go/parquet-go": {"datasets", "distill"},
 	"github.com/urfave/cli/v2":         {"cmd/retort"},
 	"go.yaml.in/yaml/v4":               {"recipes"},
 	"modernc.org/sqlite":               {"distill"},
