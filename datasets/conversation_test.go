@@ -174,6 +174,19 @@ func TestTooLong(t *testing.T) {
 	}
 }
 
+// Where the last turn is cut away, earlier ones may be learned.
+func TestCutBeforeTheLastTurn(t *testing.T) {
+	w := spans{text: "$ask<tell|more<say|", learned: []string{"<tell|", "<say|"}}
+	f := datasets.Format{Writer: w, BOS: -1, EOS: '|', Turns: datasets.AllTurns, MaxTokens: 12, TooLong: datasets.TruncateRight}
+	list, counts, err := datasets.Encode(t.Context(), bytewise{}, []datasets.Example{{Messages: "[]", Response: "say"}}, f)
+	if err != nil || counts.Cut != 1 || masked(list[0]) != "$ask[<tell|]mo" {
+		t.Fatalf("%+v, %+v, %v", list, counts, err)
+	}
+	if b := batches(t, list, datasets.BatchOptions{Rows: 1, ResponseWeight: 1}); b.Learned() != 6 {
+		t.Errorf("%d learned, want 6", b.Learned())
+	}
+}
+
 func TestNothingLearnedIsAnError(t *testing.T) {
 	var list []datasets.Example
 	for i := range 100 {

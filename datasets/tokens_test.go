@@ -358,6 +358,22 @@ func TestCacheErrors(t *testing.T) {
 	_, err := datasets.WriteTokensIn(t.Context(), dir, bytewise{}, broken, tokensFormat, tokensRule, nil, 300)
 	wantError(t, "a reader's error", err, "row 900 is unreadable")
 	writeTokens(t, dir, 1000, 300) // goes on
+	dir = t.TempDir()
+	if _, err := datasets.WriteTokensIn(t.Context(), dir, bytewise{}, broken, tokensFormat, tokensRule, nil, 300); err == nil {
+		t.Fatal("no error")
+	}
+	longer := tokensFormat
+	longer.MaxTokens = 60
+	for _, dir := range []string{dir, filepath.Join(dir, "other")} { // after what another rule left, and alone
+		c, err := datasets.WriteTokensIn(t.Context(), dir, bytewise{}, manyExamples(1000), longer, tokensRule, nil, 300)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if c.Info.Counts.TooLong > 20 {
+			t.Errorf("%d too long of 60 tokens: parts of another rule were used", c.Info.Counts.TooLong)
+		}
+	}
 	_, err = datasets.WriteTokens(t.Context(), t.TempDir(), bytewise{}, manyExamples(0), tokensFormat, tokensRule, nil)
 	wantError(t, "no examples", err, "tokens of 0 examples", "no supervised tokens")
 	_, err = datasets.WriteTokens(t.Context(), t.TempDir(), negative{}, manyExamples(3), tokensFormat, tokensRule, nil)

@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -277,3 +278,64 @@ stages:
 		t.Errorf("validation: %v", err)
 	}
 }
+
+// More tokens than are kept in memory are in a cache in the stage's scratch, and
+// a run that is interrupted finds them there.
+func TestManyTokensAreCached(t *testing.T) {
+	if testing.Short() {
+		t.Skip("encodes 5 million tokens")
+	}
+	rows := rowsFile(t, 1500, 16_000)
+	text := strings.NewReplacer("ROWS", rows, "SIZE", "{hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1, num_attention_heads: 2}", "64", "6000", "rows: 2", "rows: 1", "steps: 6", "steps: 30").Replace(shared)
+	r, err := Parse("shared.yaml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := pipeline.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err = pipeline.Run(ctx, store, r.Pipeline(store.Dir()), pipeline.Options{Targets: []string{"direct"}, Observer: &interrupter{unit: "steps", cancel: cancel}})
+	if !errors.Is(err, context.Canceled) {
+		t.Fatalf("interrupted: %v", err)
+	}
+	var caches []string
+	filepath.WalkDir(store.Dir(), func(path string, _ fs.DirEntry, _ error) error {
+		if filepath.Base(path) == "tokens.json" {
+			caches = append(caches, path)
+		}
+		return nil
+	})
+	if len(caches) != 1 || filepath.Base(filepath.Dir(caches[0])) != "tokens-data.train" {
+		t.Fatalf("caches %v, want one of data.train", caches)
+	}
+	again := false
+	_, err = pipeline.Run(t.Context(), store, r.Pipeline(store.Dir()), pipeline.Options{Targets: []string{"direct"},
+		Observer: &interrupter{unit: "examples encoded", cancel: func() { again = true }}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again {
+		t.Error("the run that went on encoded again what was there")
+	}
+}
+
+// interrupter cancels at the first progress in a unit.
+type interrupter struct {
+	unit   string
+	cancel func()
+}
+
+func (i *interrupter) Progress(p pipeline.Progress) {
+	if p.Unit == i.unit {
+		i.cancel()
+	}
+}
+
+func (*interrupter) Started(string, string)        {}
+func (*interrupter) Measured(pipeline.Event)       {}
+func (*interrupter) Reused(pipeline.StageRecord)   {}
+func (*interrupter) Finished(pipeline.StageRecord) {}
+func (*interrupter) Warning(string, string)        {}
+func (*interrupter) Log(string, string)            {}

@@ -6,8 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/retort-ml/retort/pipeline"
 	"github.com/retort-ml/retort/recipes"
@@ -163,27 +161,3 @@ func printCounts(w io.Writer, p *recipes.Preview) {
 	}
 }
 
-// visible is text with everything escaped that a terminal would act on, or
-// nobody would see: control characters, bytes that are no text, and directions.
-func visible(text string) string {
-	var b strings.Builder
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError && n == 1:
-			fmt.Fprintf(&b, `\x%02x`, text[0])
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r != ' ' && !unicode.IsGraphic(r):
-			fmt.Fprintf(&b, `\u{%x}`, r)
-		default:
-			b.WriteString(text[:n])
-		}
-		text = text[n:]
-	}
-	return b.String()
-}
