@@ -29,6 +29,7 @@ type candidate struct {
 // batch is some rows under way.
 type batch struct {
 	rows   []candidate
+	cells  []cell // of all rows
 	parser *objectParser
 	err    error // of the row after the last
 	done   chan struct{}
@@ -54,14 +55,14 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 	workers := max(1, runtime.GOMAXPROCS(0))
 	ctx, cancel := context.WithCancelCause(ctx)
 	inOrder, work := make(chan *batch, batchRoom), make(chan *batch, batchRoom)
-	room := make(chan struct{}, batchRoom)
+	room, used := make(chan struct{}, batchRoom), make(chan *batch, batchRoom)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
 	wg.Go(func() {
 		defer close(inOrder)
 		defer close(work)
-		f.batches(ctx, rows, room, inOrder, work)
+		f.batches(ctx, rows, room, used, inOrder, work)
 	})
 	for range workers {
 		wg.Go(func() {
@@ -89,6 +90,10 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 		if b.err != nil && b.err != io.EOF {
 			return b.err
 		}
+		select {
+		case used <- b:
+		default:
+		}
 	}
 	if ctx.Err() != nil {
 		return fmt.Errorf("read %s: %w", f.path, context.Cause(ctx))
@@ -96,17 +101,29 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 	return nil
 }
 
+// batch is an empty batch: one that has been used, if there is one.
+func (f *fileRows) batch(used <-chan *batch) *batch {
+	fresh := batch{parser: newObjectParser(f.want), done: make(chan struct{})}
+	select {
+	case b := <-used:
+		clear(b.rows[:cap(b.rows)])
+		clear(b.cells)
+		fresh.rows, fresh.cells = b.rows[:0], b.cells
+	default:
+		fresh.rows, fresh.cells = make([]candidate, 0, batchRows), make([]cell, batchRows*len(f.want))
+	}
+	return &fresh
+}
+
 // batches reads the file. It ends with the file, an error or ctx.
-func (f *fileRows) batches(ctx context.Context, rows rowReader, room chan<- struct{}, inOrder, work chan<- *batch) {
+func (f *fileRows) batches(ctx context.Context, rows rowReader, room chan<- struct{}, used <-chan *batch, inOrder, work chan<- *batch) {
 	for end := false; !end; {
-		b := &batch{parser: newObjectParser(f.want), done: make(chan struct{})}
-		b.rows = make([]candidate, 0, batchRows)
-		cells, n, size := make([]cell, batchRows*len(f.want)), len(f.want), 0
+		b, n, size := f.batch(used), len(f.want), 0
 		for len(b.rows) < batchRows && size < batchBytes && ctx.Err() == nil {
 			at := len(b.rows)
 			b.rows = b.rows[:at+1]
 			c := &b.rows[at]
-			c.row.cells = cells[at*n : (at+1)*n : (at+1)*n]
+			c.row.cells = b.cells[at*n : (at+1)*n : (at+1)*n]
 			if b.err = rows.next(&c.row); b.err != nil {
 				b.rows = b.rows[:at]
 				break
