@@ -62,7 +62,7 @@ func (r *csvRows) next(to *row) error {
 	if err == io.EOF {
 		return io.EOF
 	}
-	*to = row{index: r.row, cells: make([]cell, len(r.fields))}
+	to.index = r.row
 	if errors.Is(err, csv.ErrFieldCount) {
 		record, err = nil, nil
 	}

@@ -52,7 +52,7 @@ func (r *jsonlRows) next(to *row) error {
 		if line = bytes.TrimSpace(line); len(line) == 0 {
 			continue
 		}
-		*to = row{index: r.row, line: r.line, raw: bytes.Clone(line)}
+		to.index, to.line, to.raw = r.row, r.line, bytes.Clone(line)
 		r.row++
 		return nil
 	}
@@ -134,7 +134,7 @@ func (r *jsonArray) advance(to *row) error {
 	if len(raw) > maxRowBytes {
 		return errLongRow
 	}
-	*to = row{index: r.row, raw: raw}
+	to.index, to.raw = r.row, raw
 	r.row++
 	return nil
 }
@@ -193,7 +193,6 @@ func (p *objectParser) object(r *row) error {
 		var any json.RawMessage
 		return fmt.Errorf("bad JSON: %w", json.Unmarshal(r.raw, &any))
 	}
-	r.cells = make([]cell, len(p.want))
 	for i := range r.cells {
 		r.cells[i].state = cellMissing
 	}

@@ -49,7 +49,7 @@ func openParquetRows(path string, want []wanted) (*parquetRows, error) {
 
 // next reads one row.
 func (r *parquetRows) next(to *row) error {
-	*to = row{index: r.row, cells: make([]cell, len(r.columns))}
+	to.index = r.row
 	err := guard(func() error { return r.advance() })
 	if err == nil && r.group == len(r.groups) {
 		return io.EOF

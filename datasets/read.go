@@ -29,14 +29,17 @@ type candidate struct {
 // batch is some rows under way.
 type batch struct {
 	rows   []candidate
+	cells  []cell // of all rows
 	parser *objectParser
 	err    error // of the row after the last
 	done   chan struct{}
+	share  int // of the room for batches
 }
 
 const (
 	batchRows  = 512
 	batchBytes = 1 << 20 // a batch ends with the row that exceeds it
+	batchRoom  = 8       // what batches under way share, each as much as it is times as large as it should be
 )
 
 // read calls add with every row of the file, in order. Rows are taken apart and
@@ -51,14 +54,15 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 	objects = !objects
 	workers := max(1, runtime.GOMAXPROCS(0))
 	ctx, cancel := context.WithCancelCause(ctx)
-	inOrder, work := make(chan *batch, 2*workers), make(chan *batch, 2*workers)
+	inOrder, work := make(chan *batch, batchRoom), make(chan *batch, batchRoom)
+	room, used := make(chan struct{}, batchRoom), make(chan *batch, batchRoom)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer cancel(nil)
 	wg.Go(func() {
 		defer close(inOrder)
 		defer close(work)
-		f.batches(ctx, rows, inOrder, work)
+		f.batches(ctx, rows, room, used, inOrder, work)
 	})
 	for range workers {
 		wg.Go(func() {
@@ -77,11 +81,18 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 				return err
 			}
 		}
+		for range b.share {
+			<-room
+		}
 		if b.err == io.EOF && objects && seen.any() {
 			return seen.missing(f.path)
 		}
 		if b.err != nil && b.err != io.EOF {
 			return b.err
+		}
+		select {
+		case used <- b:
+		default:
 		}
 	}
 	if ctx.Err() != nil {
@@ -90,20 +101,44 @@ func (f *fileRows) read(ctx context.Context, add func(*candidate) error) error {
 	return nil
 }
 
+// batch is an empty batch: one that has been used, if there is one.
+func (f *fileRows) batch(used <-chan *batch) *batch {
+	fresh := batch{parser: newObjectParser(f.want), done: make(chan struct{})}
+	select {
+	case b := <-used:
+		clear(b.rows[:cap(b.rows)])
+		clear(b.cells)
+		fresh.rows, fresh.cells = b.rows[:0], b.cells
+	default:
+		fresh.rows, fresh.cells = make([]candidate, 0, batchRows), make([]cell, batchRows*len(f.want))
+	}
+	return &fresh
+}
+
 // batches reads the file. It ends with the file, an error or ctx.
-func (f *fileRows) batches(ctx context.Context, rows rowReader, inOrder, work chan<- *batch) {
+func (f *fileRows) batches(ctx context.Context, rows rowReader, room chan<- struct{}, used <-chan *batch, inOrder, work chan<- *batch) {
 	for end := false; !end; {
-		b := &batch{parser: newObjectParser(f.want), done: make(chan struct{})}
-		b.rows = make([]candidate, 0, batchRows)
-		for size := 0; len(b.rows) < batchRows && size < batchBytes && ctx.Err() == nil; {
-			var c candidate
+		b, n, size := f.batch(used), len(f.want), 0
+		for len(b.rows) < batchRows && size < batchBytes && ctx.Err() == nil {
+			at := len(b.rows)
+			b.rows = b.rows[:at+1]
+			c := &b.rows[at]
+			c.row.cells = b.cells[at*n : (at+1)*n : (at+1)*n]
 			if b.err = rows.next(&c.row); b.err != nil {
+				b.rows = b.rows[:at]
 				break
 			}
 			size += c.row.bytes()
-			b.rows = append(b.rows, c)
 		}
 		end = b.err != nil || ctx.Err() != nil
+		b.share = min(batchRoom, max(1, size/batchBytes))
+		for range b.share {
+			select {
+			case room <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+		}
 		select {
 		case inOrder <- b:
 		case <-ctx.Done():

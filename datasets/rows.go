@@ -38,8 +38,9 @@ func (r *row) bytes() int {
 	return n
 }
 
-// rowReader walks one file: a row a call, then io.EOF. Its errors name the file
-// and row or line. Not for concurrent use.
+// rowReader walks one file: a row a call, then io.EOF. It fills in the cells,
+// which the caller has made, or raw. Its errors name the file and row or line.
+// Not for concurrent use.
 type rowReader interface {
 	next(r *row) error
 	Close() error

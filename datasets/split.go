@@ -42,8 +42,9 @@ func (s splitter) of(listed, by string) string {
 
 // promptHash is a number for the prompt that the seed and purpose change.
 func promptHash(purpose string, seed uint64, prompt string) uint64 {
-	h := sha256.New()
-	h.Write(binary.LittleEndian.AppendUint64([]byte("datasets."+purpose+"\x00"), seed))
-	h.Write([]byte(prompt))
-	return binary.BigEndian.Uint64(h.Sum(nil))
+	b := make([]byte, 0, 64+len(prompt))
+	b = append(append(append(b, "datasets."...), purpose...), 0)
+	b = append(binary.LittleEndian.AppendUint64(b, seed), prompt...)
+	sum := sha256.Sum256(b)
+	return binary.BigEndian.Uint64(sum[:])
 }

@@ -103,22 +103,26 @@ func (m *measure) statistics() Statistics {
 
 // countText counts the characters and words of a text.
 func countText(text string) (chars, words int) {
-	inWord := false
+	before := uint8(1) // 1 if white space, or nothing, is before
 	for i := 0; i < len(text); {
-		c, size := rune(text[i]), 1
-		if c >= utf8.RuneSelf {
-			c, size = utf8.DecodeRuneInString(text[i:])
+		space, size := uint8(0), 1
+		if c := text[i]; c < utf8.RuneSelf {
+			space = asciiSpace[c]
+		} else {
+			var r rune
+			if r, size = utf8.DecodeRuneInString(text[i:]); unicode.IsSpace(r) {
+				space = 1
+			}
 		}
 		i += size
 		chars++
-		space := c == ' ' || c >= '\t' && c <= '\r' || c >= utf8.RuneSelf && unicode.IsSpace(c)
-		if !space && !inWord {
-			words++
-		}
-		inWord = !space
+		words += int(before &^ space)
+		before = space
 	}
 	return chars, words
 }
+
+var asciiSpace = [utf8.RuneSelf]uint8{' ': 1, '\t': 1, '\n': 1, '\v': 1, '\f': 1, '\r': 1}
 
 // labelCounts counts responses until they are too many or too long for labels.
 type labelCounts struct {

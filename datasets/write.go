@@ -80,7 +80,7 @@ const batchExamples = 256
 // written by another; both have ended when it returns.
 func (m *maker) writeSplit(ctx context.Context, d *Dataset, split int, labels *labelCounts) error {
 	name := m.splits[split]
-	out := make(chan writeBatch, 4)
+	out := make(chan writeBatch, 1)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var lengths measure

@@ -160,4 +160,3 @@ func printCounts(w io.Writer, p *recipes.Preview) {
 		fmt.Fprintf(w, "%d batches of %d rows of %d tokens, %.1f %% full; %d steps an epoch\n", k.Batches, k.Rows, k.Length, 100*k.Fill, k.Steps)
 	}
 }
-
