@@ -38,6 +38,9 @@ func (k *batchCall) take(ctx context.Context, s *Submission, state batchState) e
 	}
 	var cost distill.Money
 	err := k.api.results(ctx, state, func(r result) error {
+		if ctx.Err() != nil {
+			return ctx.Err() // the server keeps the results for the next call
+		}
 		taken, ok := mine[r.key]
 		if !ok || taken {
 			return nil // of nobody, or again
