@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
-	_ "modernc.org/sqlite" // the "sqlite" driver
+	"modernc.org/sqlite" // and the "sqlite" driver
 )
 
 // Store keeps every answer that a teacher gave, by the Key of its request, and
@@ -56,7 +56,7 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	}
 	s.write.SetMaxOpenConns(1)
 	s.writes.db = s.write
-	if err := s.prepare(ctx, size); err != nil {
+	if err := patiently(ctx, func() error { return s.prepare(ctx, size) }); err != nil {
 		return nil, errors.Join(err, s.write.Close())
 	}
 	if s.read, err = openDB(full, "&_pragma=query_only(1)"); err != nil {
@@ -64,6 +64,26 @@ func openStore(ctx context.Context, path string) (*Store, error) {
 	}
 	s.read.SetMaxOpenConns(readers)
 	return s, nil
+}
+
+// busy is SQLite's code for a database that another connection holds.
+const busy = 5
+
+// patiently repeats try while others hold the database. SQLite itself waits for
+// their writes, but not for them to switch the file to write-ahead logging.
+func patiently(ctx context.Context, try func() error) error {
+	for start := time.Now(); ; {
+		err := try()
+		held := new(sqlite.Error)
+		if !errors.As(err, &held) || held.Code()&0xff != busy || time.Since(start) > lockWait {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // openDB opens a database. cell_size_check, trusted_schema: for damaged and
