@@ -5,7 +5,7 @@ import "github.com/urfave/cli/v2"
 func dataCommand(s streams) *cli.Command {
 	return &cli.Command{
 		Name:        "data",
-		Usage:       "look at a recipe's data: what is learned of it",
+		Usage:       "a recipe's data, and the answers that teachers gave",
 		Subcommands: dataCommands(s),
 		Action: func(c *cli.Context) error {
 			if c.NArg() > 0 {
@@ -18,5 +18,5 @@ func dataCommand(s streams) *cli.Command {
 
 // dataCommands are those of data.
 func dataCommands(s streams) []*cli.Command {
-	return []*cli.Command{dataShowCommand(s)}
+	return []*cli.Command{dataShowCommand(s), dataAnswersCommand(s), dataPullCommand(s)}
 }
