@@ -227,7 +227,7 @@ func TestBudgetUnderKills(t *testing.T) {
 		select {}
 	}
 	path := filepath.Join(t.TempDir(), "a.db")
-	openStore(t, path).Close()
+	probe := openStore(t, path)
 	for range 5 {
 		var pair []*exec.Cmd // two at a time, on the same account
 		for range 2 {
@@ -238,7 +238,13 @@ func TestBudgetUnderKills(t *testing.T) {
 			}
 			pair = append(pair, cmd)
 		}
-		time.Sleep(time.Duration(40+rand.IntN(40)) * time.Millisecond)
+		for was := size(path + ".billed"); size(path+".billed") == was; { // they are at it, or the budget is used up
+			if list, err := probe.Spending(t.Context()); err != nil || len(list) == 1 && list[0].Spent+list[0].Reserved > cap-most {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		time.Sleep(time.Duration(rand.IntN(20)) * time.Millisecond)
 		for _, cmd := range pair {
 			cmd.Process.Kill()
 			cmd.Wait()
@@ -259,6 +265,15 @@ func TestBudgetUnderKills(t *testing.T) {
 		t.Errorf("%v were billed, and %v are spent and %v reserved", billed, got.Spent-rest, got.Reserved)
 	}
 	t.Logf("%v spent, %v reserved by %d calls of killed processes, %v billed to those", got.Spent, got.Reserved, got.Open, distill.Money(info.Size()*10_000))
+}
+
+// size is that of a file in bytes, 0 if there is none.
+func size(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func BenchmarkReserve(b *testing.B) {
