@@ -385,3 +385,16 @@ func TestDecontaminate(t *testing.T) {
 	o.Decontaminate = &datasets.Decontaminate{Against: []string{lines(t, "other.jsonl", `{"q":"x"}`)}}
 	wantError(t, "another column", fails(t, o), "decontaminate.against: ", "other.jsonl: no column")
 }
+
+// Of equal prompts, whose hashes are equal, a limit takes the first.
+func TestLimitOfEqualPrompts(t *testing.T) {
+	var rows []string
+	for i := range 10 {
+		rows = append(rows, rowOf("same", fmt.Sprint(i)))
+	}
+	o := options(lines(t, "rows.jsonl", rows...))
+	o.Limit = 3
+	if got, want := pairs(load(t, o)), []string{"same=0", "same=1", "same=2"}; !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

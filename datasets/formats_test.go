@@ -253,3 +253,50 @@ func TestNestedRealFiles(t *testing.T) {
 		t.Errorf("pubmedqa: %+v, labels %q", d.Counts, d.Labels())
 	}
 }
+
+// A list that is null is none, and one that is empty has no turns.
+func TestNullAndEmptyLists(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lists.parquet")
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	w := parquet.NewWriter(file, parquet.NewSchema("rows", parquet.Group{"messages": parquet.Optional(parquet.List(
+		parquet.Group{"content": parquet.String(), "role": parquet.String()}))}))
+	null := parquet.NullValue()
+	value := func(text string, repetition, column int) parquet.Value {
+		return parquet.ValueOf(text).Level(repetition, 2, column)
+	}
+	rows := []parquet.Row{
+		{null.Level(0, 0, 0), null.Level(0, 0, 1)}, {null.Level(0, 1, 0), null.Level(0, 1, 1)},
+		{value("u", 0, 0), value("a", 1, 0), value("user", 0, 1), value("assistant", 1, 1)},
+	}
+	if _, err := w.WriteRows(rows); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d := load(t, of(datasets.FormatMessages, path))
+	if want := map[datasets.Reason]int{datasets.NullPrompt: 1, datasets.EmptyPrompt: 1}; d.Len("train") != 1 || !reflect.DeepEqual(d.Counts.Rejected, want) {
+		t.Errorf("%d examples, rejected %v", d.Len("train"), d.Counts.Rejected)
+	}
+}
+
+// Class names that Hugging Face's datasets keeps in a file are the labels.
+func TestClassLabelsOfAFile(t *testing.T) {
+	type row struct {
+		Text  string `parquet:"text"`
+		Label int64  `parquet:"label"`
+	}
+	path := filepath.Join(t.TempDir(), "classes.parquet")
+	features := `{"info": {"features": {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": ["neg", "pos"], "_type": "ClassLabel"}}}}`
+	if err := parquet.WriteFile(path, []row{{"a", 1}, {"b", 0}, {"c", 2}}, parquet.KeyValueMetadata("huggingface", features)); err != nil {
+		t.Fatal(err)
+	}
+	d := load(t, of(datasets.FormatClassification, path))
+	if want := []string{"a=pos", "b=neg"}; !reflect.DeepEqual(pairs(d), want) || d.Counts.Rejected[datasets.UnknownLabel] != 1 {
+		t.Errorf("got %q, rejected %v", pairs(d), d.Counts.Rejected)
+	}
+}

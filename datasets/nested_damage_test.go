@@ -77,7 +77,7 @@ func TestDamagedNestedFiles(t *testing.T) {
 			t.Fatalf("undamaged: %d rows, %v", n, err)
 		}
 		failed := 0
-		for at := 4; at < len(data); at += 11 {
+		for at := 4; at < len(data); at += 29 {
 			for _, flip := range []byte{0x01, 0x80, 0xff} {
 				damaged := append([]byte(nil), data...)
 				damaged[at] ^= flip
@@ -88,7 +88,7 @@ func TestDamagedNestedFiles(t *testing.T) {
 				}
 			}
 		}
-		if failed < 30 {
+		if failed < 12 {
 			t.Errorf("only %d damages were seen", failed)
 		}
 	}

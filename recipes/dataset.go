@@ -116,6 +116,14 @@ func (s *datasetStage) withFiles(f func(path string) string) datasets.Options {
 		return out
 	}
 	o := s.Options
+	if s.Decontaminate != nil {
+		d := *s.Decontaminate
+		d.Against = nil
+		for _, path := range expand(s.Decontaminate.Against) {
+			d.Against = append(d.Against, f(path))
+		}
+		o.Decontaminate = &d
+	}
 	if len(s.Mix) == 0 {
 		o.Files = named("", &o.Input)
 		return o

@@ -142,6 +142,14 @@ func TestMixedSources(t *testing.T) {
 	if got := s.splits(); !reflect.DeepEqual(got, []string{"train"}) {
 		t.Errorf("splits %v", got)
 	}
+	// What examples are compared with is an input, too.
+	with, err := Parse("r.yaml", []byte(recipe+"    decontaminate: {against: ["+dir+"/*.csv], columns: [text]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if built := with.find("data").build(with); len(built.Files) != 3 || strings.Contains(print(t, with.find("data")), dir) {
+		t.Errorf("the stage reads %v", built.Files)
+	}
 	_, err = Parse("r.yaml", []byte(strings.Replace(recipe, "weight: 1}\n", "weight: -1}\n", 1)))
 	if !IsFault(err) || !strings.Contains(err.Error(), "r.yaml:7: stages.data.mix.one.weight: -1: want more than 0") {
 		t.Errorf("got %v", err)
