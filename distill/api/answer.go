@@ -150,16 +150,16 @@ func (k *call) one(i int, r distill.Request) {
 			return
 		}
 		k.tally.retry(f.cause)
-		if !k.rest(k.pause(wrong, f)) {
+		if !k.rest(k.pause(n, f)) {
 			return
 		}
 	}
 }
 
-// pause is how long to wait before the next attempt: what the server asks for,
+// pause is how long to wait after attempt n, from 1: what the server asks for,
 // else between half and all of a second that doubles each time, up to a minute.
-func (k *call) pause(wrong int, f *failure) time.Duration {
-	base := k.backoff << min(max(wrong-1, 0), 6)
+func (k *call) pause(n int, f *failure) time.Duration {
+	base := k.backoff << min(n-1, 6)
 	wait := time.Duration((0.5 + rand.Float64()/2) * float64(min(base, time.Minute)))
 	if f.wait > 0 { // spread out, as all who wait hear the same
 		return f.wait + time.Duration(rand.Float64()*float64(min(f.wait/10, time.Second)))

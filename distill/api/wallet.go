@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"github.com/retort-ml/retort/distill"
@@ -34,13 +33,28 @@ func (o *Options) worst(body []byte, r *distill.Request) (worst, error) {
 	if o.Price == nil || o.Price.Input == 0 && o.Price.Output == 0 {
 		return w, nil
 	}
-	for _, kind := range []string{"image_url", "input_audio", "file"} {
-		if strings.Contains(r.Messages, `"`+kind+`"`) {
-			return w, fmt.Errorf("messages: a part of kind %s: what it costs cannot be bounded before it is asked", kind)
+	if r.Messages != "" {
+		if err := onlyText(r.Messages); err != nil {
+			return w, err
 		}
 	}
 	w.cost = o.cost(distill.Usage{PromptTokens: w.prompt, AnswerTokens: w.answer})
 	return w, nil
+}
+
+// onlyText refuses messages with parts whose tokens their bytes do not bound,
+// such as the addresses of pictures.
+func onlyText(messages string) error {
+	var list []message
+	if err := decode([]byte(messages), &list); err != nil {
+		return fmt.Errorf("messages: %w", err)
+	}
+	for i := range list {
+		if _, err := list[i].text(); err != nil {
+			return fmt.Errorf("messages[%d].%w: what it costs cannot be bounded before it is asked", i, err)
+		}
+	}
+	return nil
 }
 
 // cost is what so many tokens cost; without a price nothing.
