@@ -3,6 +3,7 @@ package distill
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"path/filepath"
 
 	"github.com/retort-ml/retort/datasets"
@@ -18,21 +19,45 @@ const (
 // Row is one answer of an artifact: a row of answers.parquet. Clocks and
 // latencies stay in the store, so that the same answers are the same bytes.
 type Row struct {
-	ID           string            `parquet:"id"` // of the example
-	Prompt       string            `parquet:"prompt"`
-	Answer       string            `parquet:"answer"`
-	Tokens       []int32           `parquet:"tokens,list"` // the teacher's ids, with the end token
-	Finish       string            `parquet:"finish"`
-	RequestHash  string            `parquet:"request_hash"` // Key in hexadecimal
-	PromptTokens int32             `parquet:"prompt_tokens"`
-	AnswerTokens int32             `parquet:"answer_tokens"`
-	Top          []model.TopTokens `parquet:"-"` // per token; topk.arrow holds it
+	ID     string `parquet:"id"`     // of the example
+	Sample int32  `parquet:"sample"` // from 0, of the answers to one prompt
+	// Weight is the answer's share in the loss of its prompt: above 0.
+	Weight float32 `parquet:"weight"`
+	// Target says what the answer teaches: empty the answer itself, else TargetLabel
+	// or TargetRationale.
+	Target          string            `parquet:"target"`
+	Prompt          string            `parquet:"prompt"`
+	Messages        string            `parquet:"messages"` // JSON, as in datasets.Question
+	Tools           string            `parquet:"tools"`    // JSON, as in datasets.Question
+	Answer          string            `parquet:"answer"`
+	Reasoning       string            `parquet:"reasoning"`
+	ToolCalls       string            `parquet:"tool_calls"`  // JSON array
+	Tokens          []int32           `parquet:"tokens,list"` // the teacher's ids, with the end token
+	Finish          string            `parquet:"finish"`
+	RequestHash     string            `parquet:"request_hash"` // Key in hexadecimal
+	Model           string            `parquet:"model"`        // as a server names what answered
+	PromptTokens    int32             `parquet:"prompt_tokens"`
+	AnswerTokens    int32             `parquet:"answer_tokens"`    // of Tokens, where there are any
+	ReasoningTokens int32             `parquet:"reasoning_tokens"` // of the answer's
+	Top             []model.TopTokens `parquet:"-"`                // per token; topk.arrow holds it
 }
 
-// NewRow is the row of example id, answered by the teacher of that identity.
+// What Row.Target may say, in distilling step by step.
+const (
+	TargetLabel     = "label"
+	TargetRationale = "rationale"
+)
+
+// NewRow is the row of example id, answered by the teacher of that identity. It
+// weighs 1.
 func NewRow(id, teacher string, r Request, a Answer) Row {
-	return Row{ID: id, Prompt: r.Prompt, Answer: a.Text, Tokens: a.Tokens, Finish: a.Finish, RequestHash: r.Key(teacher).String(),
-		PromptTokens: int32(a.PromptTokens), AnswerTokens: int32(len(a.Tokens)), Top: a.Top}
+	tokens := len(a.Tokens)
+	if tokens == 0 {
+		tokens = a.AnswerTokens
+	}
+	return Row{ID: id, Sample: int32(r.Sample), Weight: 1, Prompt: r.Prompt, Messages: r.Messages, Tools: r.Tools,
+		Answer: a.Text, Reasoning: a.Reasoning, ToolCalls: a.ToolCalls, Model: a.Model, Tokens: a.Tokens, Finish: a.Finish, RequestHash: r.Key(teacher).String(),
+		PromptTokens: int32(a.PromptTokens), AnswerTokens: int32(tokens), ReasoningTokens: int32(a.ReasoningTokens), Top: a.Top}
 }
 
 // Info says where answers come from.
@@ -68,8 +93,8 @@ type Answers struct {
 
 // WriteAnswers writes the rows into dir, which must exist: answers.parquet,
 // topk.arrow if info.TopK is not 0, and answers.json, which is written last.
-// The same rows give the same bytes. A row whose alternatives are not info.TopK
-// for each of its tokens, or are no probabilities, is an error that names it.
+// The same rows give the same bytes. A row whose alternatives are more than info.TopK
+// for one of its tokens, or are no probabilities, is an error that names it.
 func WriteAnswers(dir string, info Info, rows []Row) error {
 	counts, err := count(rows)
 	if err != nil {
@@ -100,17 +125,31 @@ func count(rows []Row) (Counts, error) {
 	c := Counts{Answers: len(rows), Finish: map[string]int{}}
 	for i := range rows {
 		r := &rows[i]
-		if int(r.AnswerTokens) != len(r.Tokens) {
-			return c, fmt.Errorf("row %d (%s): %d answer tokens and a list of %d", i, r.ID, r.AnswerTokens, len(r.Tokens))
-		}
-		if r.Finish == "" || r.PromptTokens < 0 {
-			return c, fmt.Errorf("row %d (%s): finish %q, %d prompt tokens", i, r.ID, r.Finish, r.PromptTokens)
+		if err := r.check(); err != nil {
+			return c, fmt.Errorf("row %d (%s): %w", i, r.ID, err)
 		}
 		c.Finish[r.Finish]++
 		c.PromptTokens += int(r.PromptTokens)
-		c.AnswerTokens += len(r.Tokens)
+		c.AnswerTokens += int(r.AnswerTokens)
 	}
 	return c, nil
+}
+
+// check tells what is wrong with the row, but for its alternatives.
+func (r *Row) check() error {
+	switch {
+	case len(r.Tokens) > 0 && int(r.AnswerTokens) != len(r.Tokens):
+		return fmt.Errorf("%d answer tokens and a list of %d", r.AnswerTokens, len(r.Tokens))
+	case r.Finish == "" || r.PromptTokens < 0 || r.AnswerTokens < 0 || r.ReasoningTokens < 0:
+		return fmt.Errorf("finish %q, %d prompt tokens, %d answer tokens, %d of reasoning", r.Finish, r.PromptTokens, r.AnswerTokens, r.ReasoningTokens)
+	case !(r.Weight > 0 && r.Weight <= math.MaxFloat32):
+		return fmt.Errorf("weight %v: want a number above 0", r.Weight)
+	case r.Sample < 0:
+		return fmt.Errorf("sample %d: want 0 or more", r.Sample)
+	case r.Target != "" && r.Target != TargetLabel && r.Target != TargetRationale:
+		return fmt.Errorf("target %q: want none, %q or %q", r.Target, TargetLabel, TargetRationale)
+	}
+	return nil
 }
 
 // OpenAnswers reads an artifact that WriteAnswers wrote, but for the

@@ -13,7 +13,7 @@ import (
 
 const (
 	descriptionFile     = "answers.json"
-	descriptionFormat   = 1
+	descriptionFormat   = 2
 	maxDescriptionBytes = 1 << 20
 )
 
@@ -25,7 +25,7 @@ type fileSum struct {
 
 // description is answers.json.
 type description struct {
-	Format int `json:"format"` // 1
+	Format int `json:"format"` // 2
 	Info
 	Counts Counts             `json:"counts"`
 	Files  map[string]fileSum `json:"files"`

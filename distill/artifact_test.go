@@ -147,7 +147,7 @@ func TestTopFileIsArrow(t *testing.T) {
 	for _, f := range in.Schema().Fields() {
 		fields = append(fields, f.String())
 	}
-	const want = "example: type=int32 offset: type=int32 ids: type=fixed_size_list<item: int32>[2] log_probs: type=fixed_size_list<item: float32>[2]"
+	const want = "example: type=int32 offset: type=int32 ids: type=list<item: int32> log_probs: type=list<item: float32>"
 	if got := strings.Join(fields, " "); got != want {
 		t.Errorf("schema %s, want %s", got, want)
 	}
@@ -161,7 +161,7 @@ func TestTopFileIsArrow(t *testing.T) {
 			t.Errorf("a record batch of %d rows", r.NumRows())
 		}
 		if i == 0 {
-			ids := r.Column(2).(*array.FixedSizeList).ListValues().(*array.Int32).Int32Values()
+			ids := r.Column(2).(*array.List).ListValues().(*array.Int32).Int32Values()
 			if r.Column(0).(*array.Int32).Value(0) != 1 || ids[0] != rows[1].Top[0].IDs[0] || ids[1] != rows[1].Top[0].IDs[1] {
 				t.Errorf("the first row is %v", r)
 			}
@@ -186,10 +186,15 @@ func TestWriteAnswersRefuses(t *testing.T) {
 		{"too likely", func(r *distill.Row) { r.Top[0].LogProbs[0] = 0.1 }, "probabilities add up to"},
 		{"twice", func(r *distill.Row) { r.Top[0].IDs[2] = r.Top[0].IDs[0] }, "twice"},
 		{"negative", func(r *distill.Row) { r.Top[0].IDs[2] = -4 }, "token id -4 is negative"},
-		{"too few", func(r *distill.Row) { r.Top[3].IDs = r.Top[3].IDs[:2] }, "token 3 of the answer: 2 alternatives with 3 log-probabilities, want 3"},
+		{"too few", func(r *distill.Row) { r.Top[3].IDs = r.Top[3].IDs[:2] }, "token 3 of the answer: 2 alternatives with 3 log-probabilities, want as many, and at most 3"},
 		{"missing", func(r *distill.Row) { r.Top = r.Top[:3] }, "alternatives for 3 of 4 tokens"},
 		{"count", func(r *distill.Row) { r.AnswerTokens = 9 }, "row 4 (id4): 9 answer tokens and a list of 4"},
 		{"finish", func(r *distill.Row) { r.Finish = "" }, `finish ""`},
+		{"too many", func(r *distill.Row) { r.Top[1] = topOf([]float32{1, 2, 3, 4, 5}, 4) }, "token 1 of the answer: 4 alternatives"},
+		{"weight", func(r *distill.Row) { r.Weight = 0 }, "weight 0: want"},
+		{"heavy", func(r *distill.Row) { r.Weight = -inf }, "weight +Inf: want"},
+		{"sample", func(r *distill.Row) { r.Sample = -1 }, "sample -1: want"},
+		{"target", func(r *distill.Row) { r.Target = "labels" }, `target "labels": want`},
 	} {
 		rows := someRows(6, 3)
 		c.change(&rows[4])
@@ -230,7 +235,7 @@ func TestDamagedAnswers(t *testing.T) {
 		{"no description", "answers.json", nil, "no such file"},
 		{"no JSON", "answers.json", flip(0), "invalid character"},
 		{"unknown key", "answers.json", replace(`"format"`, `"formad"`), "unknown field"},
-		{"format", "answers.json", replace(`"format": 1`, `"format": 2`), "format 2, want 1"},
+		{"format", "answers.json", replace(`"format": 2`, `"format": 3`), "format 3, want 2"},
 		{"more", "answers.json", func(b []byte) []byte { return append(b, "{}"...) }, "something follows"},
 		{"huge description", "answers.json", func([]byte) []byte { return make([]byte, 2<<20) }, "more than 1048576 bytes"},
 		{"top_k", "answers.json", replace(`"top_k": 3`, `"top_k": 1048577`), "1048577 alternatives"},
@@ -329,7 +334,7 @@ func TestForgedTopFiles(t *testing.T) {
 			return b
 		}, "with 1073741824 bytes of description"},
 		{"no batches", func(b []byte) []byte { return append(b[:16+binary.LittleEndian.Uint32(b[12:])], make([]byte, 4096)...) }, "a message marked 0x0"},
-		{"nothing but a schema", func(b []byte) []byte { return b[:16+binary.LittleEndian.Uint32(b[12:])] }, "bytes for 21 tokens"},
+		{"nothing but a schema", func(b []byte) []byte { return b[:16+binary.LittleEndian.Uint32(b[12:])] }, "it ends 21 rows too early"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := writeAnswers(t, 3, someRows(12, 3))

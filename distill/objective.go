@@ -14,7 +14,8 @@ import (
 //
 //	w·(alpha·D(teacher's top K for (e,o), student) + (1−alpha)·−log p(target))
 //
-// and a row that predicts a prompt token w·−log p(target). It may be used by
+// and a row that predicts a prompt token, or a token for which the teacher has no
+// alternatives, w·−log p(target). It may be used by
 // several goroutines at once.
 type Objective struct {
 	teacher    *TopTable
@@ -23,7 +24,7 @@ type Objective struct {
 }
 
 // Bytes is the memory that the teacher's probabilities take.
-func (d *Objective) Bytes() int64 { return 8 * int64(len(d.teacher.ids)) }
+func (d *Objective) Bytes() int64 { return d.teacher.Bytes() }
 
 // NewObjective makes the objective of examples whose indices are t's.
 func NewObjective(o Options, t *TopTable) (*Objective, error) {
@@ -38,7 +39,7 @@ func NewObjective(o Options, t *TopTable) (*Objective, error) {
 }
 
 // RowLoss returns the summed loss of the supervised rows, which are indices of
-// b's B·T positions. A row whose response token has no teacher distribution is
+// b's B·T positions. A row whose response token is not in the table is
 // an error that names its example.
 func (d *Objective) RowLoss(b datasets.Batch, rows []int32) (autodiff.RowLoss, error) {
 	list := make([]lossRow, len(rows))

@@ -11,15 +11,18 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
 	"github.com/apache/arrow/go/v17/arrow/ipc"
 	"github.com/apache/arrow/go/v17/arrow/memory"
+
+	"github.com/retort-ml/retort/internal/model"
 )
 
-// TopK reads the teacher's alternatives into memory: 8 bytes for each of K at
-// every token. The file is checked against answers.json and against the rows
+// TopK reads the teacher's alternatives into memory: 8 bytes for each, and
+// 8 for every token. The file is checked against answers.json and against the rows
 // before anything else; whatever is wrong with it is an error that names it.
 func (a *Answers) TopK() (*TopTable, error) {
 	path := filepath.Join(a.dir, topFile)
@@ -42,13 +45,17 @@ func (a *Answers) readTop(path string) (*TopTable, error) {
 		return nil, errors.Unwrap(err)
 	}
 	defer f.Close()
-	n, k := a.Counts.AnswerTokens, a.Info.TopK
-	// Before memory is taken for it: uncompressed, the file holds at least this.
-	if int64(n) > a.top.Bytes/8/int64(k) {
+	n, k := 0, a.Info.TopK
+	for i := range a.Rows {
+		n += len(a.Rows[i].Tokens)
+	}
+	// Before memory is taken for it: uncompressed, a token takes at least its two
+	// numbers and the ends of its two lists.
+	if int64(n) > a.top.Bytes/16 {
 		return nil, fmt.Errorf("%d bytes for %d tokens with %d alternatives", a.top.Bytes, n, k)
 	}
 	t := NewTopTable(k)
-	t.ids, t.logProbs = make([]int32, 0, n*k), make([]float32, 0, n*k)
+	t.start = slices.Grow(t.start, n)
 	next := place{rows: a.Rows}
 	err = eachRecord(f, n, k, func(r arrow.Record) error { return t.appendRecord(r, &next) })
 	if err != nil {
@@ -75,7 +82,7 @@ func (p *place) skipEmpty() {
 // appendRecord appends the rows of a record batch of topSchema.
 func (t *TopTable) appendRecord(r arrow.Record, next *place) error {
 	example, offset := r.Column(0).(*array.Int32), r.Column(1).(*array.Int32)
-	idList, logProbList := r.Column(2).(*array.FixedSizeList), r.Column(3).(*array.FixedSizeList)
+	idList, logProbList := r.Column(2).(*array.List), r.Column(3).(*array.List)
 	ids, logProbs := idList.ListValues().(*array.Int32), logProbList.ListValues().(*array.Float32)
 	for _, c := range []arrow.Array{example, offset, idList, logProbList, ids, logProbs} {
 		if c.NullN() > 0 {
@@ -90,12 +97,13 @@ func (t *TopTable) appendRecord(r arrow.Record, next *place) error {
 		if e, o := example.Value(i), offset.Value(i); int(e) != next.row || int(o) != next.offset {
 			return fmt.Errorf("token %d of answer %d, where token %d of answer %d should be", o, e, next.offset, next.row)
 		}
-		at := i * t.k
-		if err := t.check(ids.Int32Values()[at:at+t.k], logProbs.Float32Values()[at:at+t.k]); err != nil {
-			return fmt.Errorf("answer %d (%s): token %d of the answer: %w", next.row, next.rows[next.row].ID, next.offset, err)
+		from, to := idList.ValueOffsets(i)
+		fromLog, toLog := logProbList.ValueOffsets(i)
+		p := model.TopTokens{IDs: ids.Int32Values()[from:to], LogProbs: logProbs.Float32Values()[fromLog:toLog]}
+		if err := t.checkPlace(next.offset, p); err != nil {
+			return fmt.Errorf("answer %d (%s): %w", next.row, next.rows[next.row].ID, err)
 		}
-		t.ids = append(t.ids, ids.Int32Values()[at:at+t.k]...)
-		t.logProbs = append(t.logProbs, logProbs.Float32Values()[at:at+t.k]...)
+		t.add(p.IDs, p.LogProbs)
 		next.offset++
 	}
 	return nil

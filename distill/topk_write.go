@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -23,15 +24,17 @@ const (
 	topBatchValues = 1 << 20
 )
 
-// topSchema is the schema of topk.arrow: one row per token of an answer.
+// topSchema is the schema of topk.arrow: one row per token of an answer, with at
+// most k alternatives.
 func topSchema(k int) *arrow.Schema {
-	list := func(t arrow.DataType) arrow.DataType { return arrow.FixedSizeListOfNonNullable(int32(k), t) }
+	list := func(t arrow.DataType) arrow.DataType { return arrow.ListOfNonNullable(t) }
+	most := arrow.NewMetadata([]string{"top_k"}, []string{strconv.Itoa(k)})
 	return arrow.NewSchema([]arrow.Field{
 		{Name: "example", Type: arrow.PrimitiveTypes.Int32}, // row of answers.parquet
 		{Name: "offset", Type: arrow.PrimitiveTypes.Int32},  // token of the answer
 		{Name: "ids", Type: list(arrow.PrimitiveTypes.Int32)},
 		{Name: "log_probs", Type: list(arrow.PrimitiveTypes.Float32)}, // nats
-	}, nil)
+	}, &most)
 }
 
 func topRowsPerBatch(k int) int { return min(topBatchRows, max(1, topBatchValues/k)) }
@@ -62,7 +65,7 @@ func writeTopTo(w io.WriteSeeker, k int, rows []Row) (err error) {
 	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
 	defer b.Release()
 	example, offset := b.Field(0).(*array.Int32Builder), b.Field(1).(*array.Int32Builder)
-	ids, logProbs := b.Field(2).(*array.FixedSizeListBuilder), b.Field(3).(*array.FixedSizeListBuilder)
+	ids, logProbs := b.Field(2).(*array.ListBuilder), b.Field(3).(*array.ListBuilder)
 	flush := func() error {
 		record := b.NewRecord()
 		defer record.Release()

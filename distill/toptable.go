@@ -18,27 +18,30 @@ const (
 	maxTopK = 1 << 20
 )
 
-// TopTable holds a teacher's K likeliest tokens at every place of answers that
-// are numbered from 0. Once filled, it may be read by many goroutines.
+// TopTable holds a teacher's likeliest tokens, at most K, at every place of answers
+// that are numbered from 0. A place may have none: the teacher's distribution is
+// not known there. What the stored tokens leave of 1 is the mass of all others.
+// Once filled, it may be read by many goroutines.
 type TopTable struct {
 	k        int
 	first    []int     // per example, its first place; one more at the end
-	ids      []int32   // (N,K)
-	logProbs []float32 // (N,K) nats, descending as the teacher gave them
+	start    []int     // per place (N), its first alternative; one more at the end
+	ids      []int32   // of all places, one after the other
+	logProbs []float32 // nats, descending as the teacher gave them
 
 	order []int32 // scratch of check
 }
 
-// NewTopTable makes an empty table of k alternatives per place. It panics
+// NewTopTable makes an empty table of at most k alternatives per place. It panics
 // unless k is from 1 to 1,048,576.
 func NewTopTable(k int) *TopTable {
 	if k < 1 || k > maxTopK {
 		panic(fmt.Sprintf("distill: a table of %d alternatives", k))
 	}
-	return &TopTable{k: k, first: []int{0}}
+	return &TopTable{k: k, first: []int{0}, start: []int{0}}
 }
 
-// K is the number of alternatives per place.
+// K is the greatest number of alternatives of a place.
 func (t *TopTable) K() int { return t.k }
 
 // Examples is the number of answers.
@@ -47,8 +50,8 @@ func (t *TopTable) Examples() int { return len(t.first) - 1 }
 // Places is the number of tokens of an answer.
 func (t *TopTable) Places(example int) int { return t.first[example+1] - t.first[example] }
 
-// Append adds the next answer. Its error names the place, and what is wrong: not
-// K alternatives, a number that is not finite, an id twice, probabilities of
+// Append adds the next answer. Its error names the place, and what is wrong: more
+// than K alternatives, a number that is not finite, an id twice, probabilities of
 // more than 1 together. The table is then as it was.
 func (t *TopTable) Append(top []model.TopTokens) error {
 	for place, p := range top {
@@ -57,16 +60,25 @@ func (t *TopTable) Append(top []model.TopTokens) error {
 		}
 	}
 	for _, p := range top {
-		t.ids, t.logProbs = append(t.ids, p.IDs...), append(t.logProbs, p.LogProbs...)
+		t.add(p.IDs, p.LogProbs)
 	}
-	t.first = append(t.first, len(t.ids)/t.k)
+	t.first = append(t.first, len(t.start)-1)
 	return nil
 }
 
+// add appends a place that was checked.
+func (t *TopTable) add(ids []int32, logProbs []float32) {
+	t.ids, t.logProbs = append(t.ids, ids...), append(t.logProbs, logProbs...)
+	t.start = append(t.start, len(t.ids))
+}
+
+// Bytes is the memory that the table takes.
+func (t *TopTable) Bytes() int64 { return 8 * int64(len(t.ids)+len(t.start)+len(t.first)) }
+
 // checkPlace tells whether p can be a row of the table.
 func (t *TopTable) checkPlace(place int, p model.TopTokens) error {
-	if len(p.IDs) != t.k || len(p.LogProbs) != t.k {
-		return fmt.Errorf("token %d of the answer: %d alternatives with %d log-probabilities, want %d", place, len(p.IDs), len(p.LogProbs), t.k)
+	if len(p.IDs) > t.k || len(p.LogProbs) != len(p.IDs) {
+		return fmt.Errorf("token %d of the answer: %d alternatives with %d log-probabilities, want as many, and at most %d", place, len(p.IDs), len(p.LogProbs), t.k)
 	}
 	if err := t.check(p.IDs, p.LogProbs); err != nil {
 		return fmt.Errorf("token %d of the answer: %w", place, err)
@@ -74,8 +86,11 @@ func (t *TopTable) checkPlace(place int, p model.TopTokens) error {
 	return nil
 }
 
-// check tells whether ids and logProbs (K) can be a teacher's distribution.
+// check tells whether ids and logProbs, of one length, can be a teacher's distribution.
 func (t *TopTable) check(ids []int32, logProbs []float32) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	mass := 0.0
 	for j, v := range logProbs {
 		x := float64(v)
@@ -100,8 +115,8 @@ func (t *TopTable) check(ids []int32, logProbs []float32) error {
 	return nil
 }
 
-// At returns the alternatives (K) at a place of an answer. They belong to the
-// table.
+// At returns the alternatives at a place of an answer: nil where the teacher's
+// distribution is not known. They belong to the table.
 func (t *TopTable) At(example, place int) (ids []int32, logProbs []float32, err error) {
 	if example < 0 || example >= t.Examples() {
 		return nil, nil, fmt.Errorf("example %d is not among the %d answers", example, t.Examples())
@@ -109,6 +124,9 @@ func (t *TopTable) At(example, place int) (ids []int32, logProbs []float32, err 
 	if n := t.Places(example); place < 0 || place >= n {
 		return nil, nil, fmt.Errorf("example %d: the teacher's probabilities end after %d tokens, and token %d is to be learned", example, n, place)
 	}
-	at := (t.first[example] + place) * t.k
-	return t.ids[at : at+t.k : at+t.k], t.logProbs[at : at+t.k : at+t.k], nil
+	from, to := t.start[t.first[example]+place], t.start[t.first[example]+place+1]
+	if from == to {
+		return nil, nil, nil
+	}
+	return t.ids[from:to:to], t.logProbs[from:to:to], nil
 }

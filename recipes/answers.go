@@ -52,7 +52,7 @@ func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	m := r.modelRef(s.Teacher)
 	options := *s
 	options.Batch = 0 // answers do not depend on it
-	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "1",
+	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "2",
 		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Teacher)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {

@@ -189,6 +189,9 @@ func checkTop(t *testing.T, i int, a distill.Answer, k int) {
 		t.Errorf("request %d: %v", i, err)
 	}
 	for j, top := range a.Top {
+		if len(top.IDs) != k {
+			t.Fatalf("request %d: %d alternatives of token %d, want %d", i, len(top.IDs), j, k)
+		}
 		for n := range top.LogProbs[1:] {
 			if !(top.LogProbs[n] >= top.LogProbs[n+1]) {
 				t.Errorf("request %d: alternatives of token %d are not in order: %v", i, j, top.LogProbs)
