@@ -186,3 +186,27 @@ func openAnswers(dir string) (*Answers, error) {
 	}
 	return &Answers{Info: d.Info, Counts: d.Counts, Rows: rows, dir: dir, top: d.Files[topFile]}, nil
 }
+
+// AnswersWriter writes an artifact row by row.
+type AnswersWriter struct {
+	dir  string
+	info Info
+	rows []Row
+}
+
+// CreateAnswers begins an artifact in dir, which must exist.
+func CreateAnswers(dir string, info Info) (*AnswersWriter, error) {
+	return &AnswersWriter{dir: dir, info: info}, nil
+}
+
+// Add adds a row.
+func (w *AnswersWriter) Add(r Row) error {
+	w.rows = append(w.rows, r)
+	return nil
+}
+
+// Finish writes the artifact.
+func (w *AnswersWriter) Finish() error { return WriteAnswers(w.dir, w.info, w.rows) }
+
+// Close gives up what was not finished.
+func (w *AnswersWriter) Close() error { return nil }

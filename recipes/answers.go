@@ -2,230 +2,218 @@ package recipes
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
-	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
-	"github.com/retort-ml/retort/internal/memory"
+	"github.com/retort-ml/retort/distill/refine"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/pipeline"
-	"github.com/retort-ml/retort/train"
 )
 
 // answersFile is the answer store of all runs, in the pipeline's store.
 const answersFile = "answers.db"
 
-// answersStage asks a teacher for answers.
+// What answersStage.OnFailure may say.
+const (
+	failFailures = "error"
+	dropFailures = "drop"
+)
+
+// answersStage asks a teacher for answers, and chooses those to learn.
 type answersStage struct {
 	Kind           string `yaml:"kind"`
 	Teacher        string `yaml:"teacher"`    // a model
 	From           string `yaml:"from"`       // the split whose prompts are asked
 	MaxTokens      int    `yaml:"max_tokens"` // longest answer; 0 means 256
 	TopK           int    `yaml:"top_k"`      // likeliest tokens kept per token of an answer; 0 is none
-	Batch          int    `yaml:"batch"`      // answers under way at a time; 0 means 32
+	Batch          int    `yaml:"batch"`      // of a local teacher, answers under way at a time; 0 means 32
+	model.Sampling `yaml:",inline"`
+
+	Samples int    `yaml:"samples,omitempty"` // answers to each prompt; 0 means 1
+	Schema  string `yaml:"schema,omitempty"`  // file of a JSON schema that a server is to keep answers to
+
+	Accept    *refine.Accept    `yaml:"accept,omitempty"`    // which answers may be learned; nil means all
+	Choose    *refine.Choose    `yaml:"choose,omitempty"`    // which of several; nil means the first that is accepted
+	Judge     *judgeOptions     `yaml:"judge,omitempty"`     // of choose judge
+	Rationale *refine.Rationale `yaml:"rationale,omitempty"` // ask for reasons, and learn them too
+	// LabelProbs asks for the probability of each of accept's labels instead of
+	// answers; what is learned is every label, with its probability for weight.
+	LabelProbs bool `yaml:"label_probs,omitempty"`
+
+	// OnFailure says what becomes of prompts without an answer: "" or error: the
+	// stage fails once all others are answered; drop: they are left out.
+	OnFailure string `yaml:"on_failure,omitempty"`
+
+	Spending `yaml:",inline"`
+}
+
+// Spending says how a teacher that costs money is asked. It changes no answer.
+type Spending struct {
+	// Budget is the most that the stage may ever spend, in US dollars; 0 means
+	// that there is no limit.
+	Budget float64 `yaml:"budget,omitempty"`
+	// BatchAPI asks through the provider's batch API: half the price, within a day.
+	BatchAPI bool `yaml:"batch_api,omitempty"`
+}
+
+// judgeOptions say which teacher judges answers, and how.
+type judgeOptions struct {
+	Teacher        string `yaml:"teacher"`    // a model
+	MaxTokens      int    `yaml:"max_tokens"` // longest verdict; 0 means 512
+	refine.Judge   `yaml:",inline"`
 	model.Sampling `yaml:",inline"`
 }
 
-func (s *answersStage) request(prompt string, seed uint64) distill.Request {
-	return distill.Request{Prompt: prompt, MaxTokens: s.MaxTokens, Sampling: s.Sampling, TopK: s.TopK, Seed: seed}
+func (s *answersStage) samples() int { return orElse(s.Samples, 1) }
+
+func (s *answersStage) method() string {
+	if s.Choose == nil {
+		return refine.ChooseFirst
+	}
+	return orElse(s.Choose.Method, refine.ChooseFirst)
+}
+
+func (s *answersStage) labels() []string {
+	if s.Accept == nil {
+		return nil
+	}
+	return s.Accept.Labels
+}
+
+// request is what is asked about one prompt.
+func (s *answersStage) request(seed uint64) distill.Request {
+	return distill.Request{MaxTokens: s.MaxTokens, Sampling: s.Sampling, TopK: s.TopK, Seed: seed}
 }
 
 func (s *answersStage) check(c *checker) {
-	c.model("teacher", s.Teacher)
+	c.teacher("teacher", s.Teacher)
 	c.split("from", s.From)
-	c.options("", s.request("", 0).Validate())
+	r := s.request(0)
+	c.options("", r.Validate())
 	if s.Batch < 0 || s.Batch > 1<<16 {
 		c.blame("batch", "%d: want a whole number from 0 to %d", s.Batch, 1<<16)
+	}
+	if s.Samples < 0 || s.Samples > 1000 {
+		c.blame("samples", "%d: want a whole number from 0 to 1000", s.Samples)
+	}
+	if s.OnFailure != "" && s.OnFailure != failFailures && s.OnFailure != dropFailures {
+		c.blame("on_failure", "%q: want %s or %s", s.OnFailure, failFailures, dropFailures)
+	}
+	if !(s.Budget >= 0 && s.Budget <= 1e9) {
+		c.blame("budget", "%v: want US dollars from 0 on", s.Budget)
+	}
+	s.checkTeacher(c)
+	s.checkChoice(c)
+}
+
+// checkTeacher checks what some kinds of teachers cannot do.
+func (s *answersStage) checkTeacher(c *checker) {
+	m, given := c.recipe.Models[s.Teacher]
+	remote := given && m.isRemote()
+	local := !remote && !(given && m.isRecorded())
+	if s.Schema != "" && !remote {
+		c.blame("schema", "only a server can keep answers to a schema; accept.schema checks them")
+	}
+	for key, set := range map[string]bool{"budget": s.Budget != 0, "batch_api": s.BatchAPI} {
+		if set && !remote {
+			c.blame(key, "teacher %s costs nothing", s.Teacher)
+		}
+	}
+	if !local && s.Batch != 0 {
+		c.blame("batch", "it is of local teachers; models.%s.concurrency says how many requests are under way", s.Teacher)
+	}
+	if given && m.isRecorded() && (s.TopK != 0 || s.LabelProbs) {
+		c.blame("top_k", "recorded answers have no probabilities")
+	}
+	if s.samples() > 1 && s.Temperature == 0 && !(given && m.isRecorded()) {
+		c.blame("samples", "at temperature 0 all answers to a prompt are one: set temperature")
+	}
+}
+
+// checkChoice checks how answers are chosen.
+func (s *answersStage) checkChoice(c *checker) {
+	if s.Accept != nil {
+		c.options("accept", s.Accept.Validate())
+	}
+	if s.Choose != nil {
+		c.options("choose", s.Choose.Validate())
+		if s.Choose.Vote == refine.VoteLabel && len(s.labels()) == 0 {
+			c.blame("choose.vote", "label takes accept.labels")
+		}
+	}
+	switch judged := s.method() == refine.ChooseJudge; {
+	case judged && s.Judge == nil:
+		c.blame("choose.method", "judge takes the key judge, with a teacher")
+	case !judged && s.Judge != nil:
+		c.blame("judge", "nobody asks it: set choose.method to judge")
+	case judged:
+		c.teacher("judge.teacher", s.Judge.Teacher)
+		c.options("judge", errors.Join(s.Judge.Judge.Validate(), s.Judge.Sampling.Validate()))
+		if s.Judge.Verdicts > 1 && s.Judge.Temperature == 0 {
+			c.blame("judge.verdicts", "at temperature 0 all verdicts are one: set judge.temperature")
+		}
+	}
+	if s.Rationale != nil {
+		c.options("rationale", s.Rationale.Validate())
+		if s.TopK != 0 {
+			c.blame("top_k", "the probabilities of a rationale's text are of no answer that is learned")
+		}
+	}
+	if s.LabelProbs {
+		if len(s.labels()) == 0 {
+			c.blame("label_probs", "it takes accept.labels")
+		}
+		if s.samples() > 1 || s.Choose != nil || s.Rationale != nil {
+			c.blame("label_probs", "it excludes samples, choose and rationale")
+		}
 	}
 }
 
 func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	m := r.modelRef(s.Teacher)
+	stages, files, refs := m.stages, m.files, []string{s.Teacher}
+	if s.Judge != nil {
+		j := r.modelRef(s.Judge.Teacher)
+		stages, files, refs = append(slices.Clone(stages), j.stages...), append(slices.Clone(files), j.files...), append(refs, s.Judge.Teacher)
+	}
+	for _, f := range s.files() {
+		files = append(slices.Clone(files), f)
+	}
 	options := *s
-	options.Batch = 0 // answers do not depend on it
-	return pipeline.Stage{Inputs: unique(append(m.stages, head(s.From))), Files: m.files, Version: "2",
-		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Teacher)),
+	options.Batch, options.Spending = 0, Spending{} // answers do not depend on them
+	return pipeline.Stage{Inputs: unique(append(stages, head(s.From))), Files: unique(files), Version: "3",
+		Fingerprint: fingerprint(options, r.asked(map[string]any{"seed": r.Seed}, refs...)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
-		}}
+		},
+		Charge: s.charge(r)}
 }
 
-func (s *answersStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
-	defer memory.LimitGarbage(garbagePercent)()
-	list, err := examples(w, s.From)
-	if err != nil {
-		return err
+// files are the outside files that the stage's keys name.
+func (s *answersStage) files() []string {
+	var files []string
+	if s.Schema != "" {
+		files = append(files, s.Schema)
 	}
-	l, err := r.load(w, s.Teacher)
-	if err != nil {
-		return err
+	if s.Accept != nil && s.Accept.Schema != "" {
+		files = append(files, s.Accept.Schema)
 	}
-	defer func() { err = errors.Join(err, l.close()) }()
-	id, err := l.hash()
-	if err != nil {
-		return err
-	}
-	teacher, err := distill.NewLocalTeacher(l.model, id, l.tokenizer, distill.LocalFormat{Writer: l.writer, BOS: l.bos, Stop: l.stop, Batch: s.Batch})
-	if err != nil {
-		return err
-	}
-	requests := make([]distill.Request, len(list))
-	for i, e := range list {
-		requests[i] = s.request(e.Prompt, r.Seed)
-	}
-	answers, err := s.collect(ctx, w, r, teacher, requests)
-	if err != nil {
-		return err
-	}
-	rows := make([]distill.Row, len(list))
-	for i, e := range list {
-		rows[i] = distill.NewRow(e.ID, teacher.Identity(), requests[i], answers[i])
-	}
-	return distill.WriteAnswers(w.Dir, distill.Info{Teacher: teacher.Identity(), Tokenizer: teacher.TokenizerHash(),
-		Prompting: l.writer.ID(), ChatTemplate: l.promptingRecord().ChatTemplate, TopK: s.TopK, MaxTokens: orElse(s.MaxTokens, 256), Sampling: s.Sampling, Seed: r.Seed}, rows)
+	return files
 }
 
-// collect gets the answers through the store that all runs share.
-func (s *answersStage) collect(ctx context.Context, w *pipeline.Work, r *Recipe, t distill.Teacher, requests []distill.Request) (_ []distill.Answer, err error) {
-	store, err := distill.OpenStore(ctx, filepath.Join(r.store, answersFile))
+// schemaText reads a JSON schema's file; "" names none.
+func schemaText(path string) ([]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("schema: %w", err)
 	}
-	defer func() { err = errors.Join(err, store.Close()) }()
-	given := func(yield func(distill.Request, error) bool) {
-		for _, q := range requests {
-			if !yield(q, nil) {
-				return
-			}
-		}
-	}
-	stats, err := distill.Collect(ctx, store, t, given, func(done int) {
-		w.Progress(int64(done), int64(len(requests)), "answers")
-	})
-	if err = errors.Join(err, stats.Err()); err != nil {
-		return nil, err
-	}
-	answers := make([]distill.Answer, 0, len(requests))
-	for a, err := range store.Each(ctx, t.Identity(), given) {
-		if err != nil {
-			return nil, err
-		}
-		answers = append(answers, a.Answer)
-	}
-	w.Event("answers", map[string]any{"requests": stats.Requests, "cached": stats.Cached.Answers, "fresh": stats.Answered(),
-		"repeated": stats.Repeated, "prompt_tokens": stats.Fresh.PromptTokens, "answer_tokens": stats.Fresh.AnswerTokens})
-	w.Log(fmt.Sprintf("%d answers: %d computed, %d were in the store, %d repeated", stats.Requests, stats.Answered(), stats.Cached.Answers, stats.Repeated))
-	finish := map[string]int{}
-	for _, a := range answers {
-		finish[a.Finish]++
-	}
-	delete(finish, distill.FinishStop)
-	for _, how := range slices.Sorted(maps.Keys(finish)) {
-		w.Warn(fmt.Sprintf("%d of %d answers ended with %q", finish[how], len(answers), how))
-	}
-	return answers, nil
-}
-
-// hash names the model's files by their contents.
-func (l *loaded) hash() (string, error) {
-	h := sha256.New()
-	for _, path := range l.files {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		n, err := io.Copy(h, f)
-		if err = errors.Join(err, f.Close()); err != nil {
-			return "", fmt.Errorf("read %s: %w", path, err)
-		}
-		fmt.Fprintf(h, "\n%s %d\n", filepath.Base(path), n)
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
-}
-
-// answers are the sequences of a teacher's answers, and the objective.
-func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, error) {
-	a, err := distill.OpenAnswers(l.work.Input(ref))
-	if err != nil {
-		return nil, nil, err
-	}
-	var objective train.Objective = train.CrossEntropy{}
-	if a.Tokenizer != l.student.tokenizer.Hash() {
-		if l.stage.Distill != nil {
-			return nil, nil, fmt.Errorf("distill: the teacher of %s has another tokenizer than the student: its probabilities are of other tokens", ref)
-		}
-		sequences, err := l.encode(ref, textsOf(a))
-		return sequences, objective, err
-	}
-	if l.stage.Distill != nil {
-		if a.Prompting != l.student.writer.ID() {
-			return nil, nil, fmt.Errorf("distill: the teacher of %s was asked with chat template %s and the student is with %s, or with another system turn, date or variables: its probabilities are of other texts",
-				ref, short(a.ChatTemplate), short(l.student.promptingRecord().ChatTemplate))
-		}
-		table, err := a.TopK()
-		if err != nil {
-			return nil, nil, err
-		}
-		if objective, err = distill.NewObjective(*l.stage.Distill, table); err != nil {
-			return nil, nil, err
-		}
-	}
-	if l.stage.PromptsOnly {
-		sequences, err := l.encode(ref, textsOf(a))
-		return sequences, objective, err
-	}
-	sequences, err := l.tokens(ref, a)
-	return sequences, objective, err
-}
-
-// textsOf are the answers as examples.
-func textsOf(a *distill.Answers) []datasets.Example {
-	list := make([]datasets.Example, len(a.Rows))
-	for i, row := range a.Rows {
-		list[i] = datasets.Example{ID: row.ID, Prompt: row.Prompt, Response: row.Answer}
-	}
-	return list
-}
-
-// tokens are the prompts followed by the teacher's own tokens, so that its
-// probabilities stay with the tokens that they are of.
-func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, error) {
-	var list []datasets.Sequence
-	long, empty := 0, 0
-	for i, row := range a.Rows {
-		var s datasets.Sequence
-		if l.student.bos >= 0 {
-			s.Tokens = append(s.Tokens, l.student.bos)
-		}
-		prompt, err := l.student.writer.Prompt(datasets.Ask(row.Prompt))
-		if err != nil {
-			return nil, fmt.Errorf("%s: example %s: %w", ref, row.ID, err)
-		}
-		s.Tokens = append(s.Tokens, l.student.tokenizer.Encode(prompt, false)...)
-		s.PromptLen, s.Example = len(s.Tokens), i
-		s.Tokens = append(s.Tokens, row.Tokens...)
-		switch {
-		case row.Finish == distill.FinishEmpty || s.PromptLen == 0:
-			empty++
-		case len(s.Tokens) > l.stage.length():
-			long++
-		default:
-			list = append(list, s)
-		}
-	}
-	if long+empty > 0 {
-		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %s", ref, long+empty, len(a.Rows),
-			strings.Join([]string{fmt.Sprintf("%d longer than %d tokens", long, l.stage.length()), fmt.Sprintf("%d empty", empty)}, ", ")))
-	}
-	return list, nil
+	return []byte(strings.TrimSpace(string(text))), nil
 }

@@ -99,6 +99,14 @@ func (c *checker) model(key, ref string) {
 	}
 }
 
+// teacher checks a reference to a model that is asked: any at all.
+func (c *checker) teacher(key, ref string) {
+	if m, ok := c.recipe.Models[ref]; ok && !m.hasWeights() {
+		return
+	}
+	c.model(key, ref)
+}
+
 // subject checks a reference to a model that scores labels: a classifier stage, or any model.
 func (c *checker) subject(key, ref string) {
 	if _, ok := c.recipe.find(ref).(*classifierStage); !ok {

@@ -231,6 +231,12 @@ func dataset(w *pipeline.Work, ref string) (d *datasets.Dataset, split string, e
 	return d, split, nil
 }
 
+// splitRef takes a reference to a split apart.
+func splitRef(ref string) (stage, split string) {
+	stage, split, _ = strings.Cut(ref, ".")
+	return stage, split
+}
+
 // head is the stage that a reference names.
 func head(ref string) string {
 	name, _, _ := strings.Cut(ref, ".")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -42,7 +43,13 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, depth int) {
 		return
 	}
 	d.lines[path] = n.Line
+	if v.Type() == durationType {
+		d.duration(n, path, v)
+		return
+	}
 	switch v.Kind() {
+	case reflect.Interface:
+		v.Set(reflect.ValueOf(d.free(n, path, depth)))
 	case reflect.Pointer:
 		p := reflect.New(v.Type().Elem())
 		d.value(n, path, p.Elem(), depth+1)
@@ -60,6 +67,52 @@ func (d *decoder) value(n *yaml.Node, path string, v reflect.Value, depth int) {
 		}
 		d.scalar(n, path, v)
 	}
+}
+
+var durationType = reflect.TypeFor[time.Duration]()
+
+// duration decodes a time such as 90s or 2m.
+func (d *decoder) duration(n *yaml.Node, path string, v reflect.Value) {
+	t, err := time.ParseDuration(n.Value)
+	if n.Kind != yaml.ScalarNode || err != nil {
+		d.fault(n, path, "want a time such as 90s or 2m, have %s", describe(n))
+		return
+	}
+	v.SetInt(int64(t))
+}
+
+// free decodes what is passed on as JSON: any keys, lists and values.
+func (d *decoder) free(n *yaml.Node, path string, depth int) any {
+	n, ok := d.resolve(n, path, depth)
+	if !ok {
+		return ""
+	}
+	switch n.Kind {
+	case yaml.MappingNode:
+		out := map[string]any{}
+		for key, value := range d.pairs(n, path) {
+			out[key.Value] = d.free(value, join(path, key.Value), depth+1)
+		}
+		return out
+	case yaml.SequenceNode:
+		out := make([]any, len(n.Content))
+		for i, item := range n.Content {
+			out[i] = d.free(item, fmt.Sprintf("%s[%d]", path, i), depth+1)
+		}
+		return out
+	}
+	var value any
+	if err := n.Decode(&value); err != nil {
+		d.fault(n, path, "%v", err)
+	}
+	switch value.(type) {
+	case nil, bool, int, int64, uint64, float64:
+		if value != nil {
+			return value
+		}
+		d.fault(n, path, "want a value, have nothing")
+	}
+	return n.Value
 }
 
 // text decodes a scalar that is written in a way of its own.

@@ -1,8 +1,11 @@
 package recipes
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -28,7 +31,10 @@ const mergedSuffix = "merged"
 
 // checkModel says what is wrong with a reference to a model.
 func (r *Recipe) checkModel(ref string) error {
-	if _, ok := r.Models[ref]; ok {
+	if m, ok := r.Models[ref]; ok {
+		if !m.hasWeights() {
+			return fmt.Errorf("%q can be asked, but its weights are not here", ref)
+		}
 		return nil
 	}
 	name, part, hasPart := strings.Cut(ref, ".")
@@ -69,6 +75,12 @@ type modelRef struct {
 // modelRef follows ref to all that loading it needs. The recipe was checked.
 func (r *Recipe) modelRef(ref string) modelRef {
 	if m, ok := r.Models[ref]; ok {
+		if m.isRecorded() {
+			return modelRef{files: recordedFiles(m.Recorded)}
+		}
+		if m.isRemote() {
+			return modelRef{}
+		}
 		files := []string{m.Path}
 		if f := m.Chat.file(); f != "" {
 			files = append(files, f)
@@ -329,4 +341,21 @@ func modelFiles(dir string) ([]string, error) {
 		}
 	}
 	return list, nil
+}
+
+// hash names the model's files by their contents.
+func (l *loaded) hash() (string, error) {
+	h := sha256.New()
+	for _, path := range l.files {
+		f, err := os.Open(path)
+		if err != nil {
+			return "", err
+		}
+		n, err := io.Copy(h, f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return "", fmt.Errorf("read %s: %w", path, err)
+		}
+		fmt.Fprintf(h, "\n%s %d\n", filepath.Base(path), n)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

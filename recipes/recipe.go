@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/distill/api"
 	"github.com/retort-ml/retort/pipeline"
 
 	"go.yaml.in/yaml/v4"
@@ -15,9 +17,11 @@ import (
 
 // Recipe is a recipe file, decoded and checked.
 type Recipe struct {
-	Name   string
-	Seed   uint64
-	Models map[string]Source
+	Name string
+	Seed uint64
+	// Offline refuses every connection that would leave this machine.
+	Offline bool
+	Models  map[string]Source
 	// Text is the recipe as it was run: the file with --set applied.
 	Text string
 
@@ -26,14 +30,21 @@ type Recipe struct {
 	stages []namedStage
 }
 
-// Source says where a model lies that no stage makes: at a path or, downloaded
-// by retort model pull, in the cache of a hub.
+// Source says where a model is that no stage makes: at a path or, downloaded by
+// retort model pull, in the cache of a hub; behind a server's API; or its
+// answers alone, as somebody wrote them down.
 type Source struct {
 	Path     string `yaml:"path"`     // a Hugging Face directory, or a .gguf file; where the cache has it, once a recipe with hub was read
 	Hub      string `yaml:"hub"`      // a model's name: org/name
 	Revision string `yaml:"revision"` // branch, tag or commit of hub; empty means main
 	// Chat says that its prompts are turns of a chat. Without it they are plain text.
 	Chat *chatOptions `yaml:"chat"`
+	// Options say which server answers. Such a model, and recorded answers, can be
+	// asked, but not tuned.
+	api.Options `yaml:",inline"`
+	// Recorded are rows with a prompt and an answer to it; several of one prompt
+	// are its samples.
+	Recorded *datasets.Input `yaml:"recorded"`
 }
 
 // namedStage is a stage of a recipe. Exactly the kind's struct is behind spec.
@@ -67,6 +78,7 @@ type header struct {
 	Version int               `yaml:"version"`
 	Name    string            `yaml:"name"`
 	Seed    uint64            `yaml:"seed"`
+	Offline bool              `yaml:"offline"` // connect to nothing outside this machine
 	Models  map[string]Source `yaml:"models"`
 }
 
@@ -176,7 +188,7 @@ func (d *decoder) recipe(r *Recipe, root *yaml.Node) {
 		}
 	}
 	d.value(rest, "", reflect.ValueOf(&h).Elem(), 0)
-	r.Name, r.Seed, r.Models = h.Name, h.Seed, h.Models
+	r.Name, r.Seed, r.Offline, r.Models = h.Name, h.Seed, h.Offline, h.Models
 	if h.Version != recipeVersion {
 		d.fault(orNode(child(root, "version"), root), "version", "%d: this program reads version %d", h.Version, recipeVersion)
 	}

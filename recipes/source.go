@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/retort-ml/retort/internal/hub"
 )
@@ -23,11 +24,15 @@ func (d *decoder) sources(r *Recipe) {
 			line := cmp.Or(d.lines[path+"."+key], d.lines[path])
 			d.faults = append(d.faults, Fault{d.file, line, path + "." + key, fmt.Sprintf(format, args...)})
 		}
+		if !m.hasWeights() {
+			d.remote(r, &m, blame)
+			continue
+		}
 		switch {
 		case m.Hub == "" && m.Revision != "":
 			blame("revision", "it is of a model of a hub: want hub, too")
 		case m.Hub == "" && m.Path == "":
-			blame("path", "want a Hugging Face directory or a .gguf file, or hub: the name of a model")
+			blame("path", "want a Hugging Face directory or a .gguf file, or hub: the name of a model, or api, or recorded")
 		case m.Hub != "" && m.Path != "":
 			blame("hub", "the model has a path already")
 		case m.Hub != "":
@@ -48,6 +53,41 @@ func (d *decoder) sources(r *Recipe) {
 				blame("chat", "%v", err)
 			}
 		}
+	}
+}
+
+// remote checks a model that is asked through an API, or recorded.
+func (d *decoder) remote(r *Recipe, m *Source, blame func(key, format string, args ...any)) {
+	for key, set := range map[string]bool{"path": m.Path != "", "hub": m.Hub != "", "revision": m.Revision != "", "chat": m.Chat != nil} {
+		if set {
+			blame(key, "it is of a model with weights; this one is asked through an API, or recorded")
+		}
+	}
+	faults := func(prefix string, err error) {
+		for _, e := range flatten(err) {
+			key, message, ok := strings.Cut(e.Error(), ": ")
+			if !ok || strings.ContainsAny(key, " \t\n") {
+				key, message = "", e.Error()
+			}
+			blame(strings.Trim(prefix+"."+key, "."), "%s", message)
+		}
+	}
+	if m.isRecorded() {
+		if m.isRemote() {
+			blame("recorded", "the model has an api already")
+		}
+		faults("recorded", recordedOptions(m.Recorded).Validate())
+		return
+	}
+	faults("", m.Options.Validate())
+	if m.API == "" {
+		return
+	}
+	if _, err := m.price(); err != nil {
+		blame("price", "%v", err)
+	}
+	if r.Offline && !m.isHere() {
+		blame("base_url", "the recipe says offline: true, and the server is not on this machine")
 	}
 }
 
