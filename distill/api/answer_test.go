@@ -221,6 +221,17 @@ func TestAllFail(t *testing.T) {
 	}
 }
 
+// TestManyFail: failures with answers between them do not end the call.
+func TestManyFail(t *testing.T) {
+	m := newMock(t, func(n int64, w http.ResponseWriter, r *http.Request, prompt string) bool {
+		return n%2 == 0 && status(w, 400, "too long")
+	})
+	got, err := ask(t.Context(), newClient(t, m, func(o *Options, _ *Access) { o.Concurrency = 1 }), prompts(100))
+	if err != nil || len(got) != 100 {
+		t.Errorf("%d answers, error %v", len(got), err)
+	}
+}
+
 func TestRetriesEnd(t *testing.T) {
 	m := newMock(t, func(n int64, w http.ResponseWriter, r *http.Request, prompt string) bool {
 		return strings.Contains(prompt, "about 0") && status(w, 500, `{"error":{"message":"CUDA"}}`)

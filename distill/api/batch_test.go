@@ -291,7 +291,9 @@ func TestBatchFaults(t *testing.T) {
 			t.Fatalf("%s: %d answers, %d batches, the second of %d requests, error %v", api, len(got), len(s.batches), len(s.lines["batch-1"]), err)
 		}
 		failed := 0
+		var cost distill.Money
 		for _, a := range got {
+			cost += a.Cost
 			if a.Finish == distill.FinishFailed {
 				failed++
 				if !strings.Contains(a.Error, "too long") {
@@ -299,8 +301,8 @@ func TestBatchFaults(t *testing.T) {
 				}
 			}
 		}
-		if failed != 1 || len(p.reserved) != 0 {
-			t.Errorf("%s: %d failed, %d reservations open", api, failed, len(p.reserved))
+		if failed != 1 || len(p.reserved) != 0 || p.spent != cost { // the line that came twice was paid once
+			t.Errorf("%s: %d failed, %d reservations open, %v spent, want %v", api, failed, len(p.reserved), p.spent, cost)
 		}
 	}
 }
