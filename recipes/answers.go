@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/retort-ml/retort/distill"
+	"github.com/retort-ml/retort/distill/api"
 	"github.com/retort-ml/retort/distill/refine"
 	"github.com/retort-ml/retort/internal/model"
 	"github.com/retort-ml/retort/pipeline"
@@ -57,7 +58,26 @@ type Spending struct {
 	// that there is no limit.
 	Budget float64 `yaml:"budget,omitempty"`
 	// BatchAPI asks through the provider's batch API: half the price, within a day.
-	BatchAPI bool `yaml:"batch_api,omitempty"`
+	// Nil asks one by one.
+	BatchAPI *api.BatchOptions `yaml:"batch_api,omitempty"`
+}
+
+// check checks how the model that ref names is paid.
+func (s Spending) check(c *checker, ref string) {
+	m, given := c.recipe.Models[ref]
+	remote := given && m.isRemote()
+	if !(s.Budget >= 0 && s.Budget <= 1e9) {
+		c.blame("budget", "%v: want US dollars from 0 on", s.Budget)
+	} else if s.Budget > 0 && !remote {
+		c.blame("budget", "teacher %s costs nothing", ref)
+	}
+	if s.BatchAPI == nil {
+		return
+	}
+	c.options("batch_api", s.BatchAPI.Validate())
+	if !remote || !slices.Contains([]string{api.OpenAI, api.Completions, api.Anthropic}, m.API) {
+		c.blame("batch_api", "teacher %s has no batch API that is known here: only api openai, completions and anthropic have", ref)
+	}
 }
 
 // judgeOptions say which teacher judges answers, and how.
@@ -103,9 +123,7 @@ func (s *answersStage) check(c *checker) {
 	if s.OnFailure != "" && s.OnFailure != failFailures && s.OnFailure != dropFailures {
 		c.blame("on_failure", "%q: want %s or %s", s.OnFailure, failFailures, dropFailures)
 	}
-	if !(s.Budget >= 0 && s.Budget <= 1e9) {
-		c.blame("budget", "%v: want US dollars from 0 on", s.Budget)
-	}
+	s.Spending.check(c, s.Teacher)
 	s.checkTeacher(c)
 	s.checkChoice(c)
 }
@@ -117,11 +135,6 @@ func (s *answersStage) checkTeacher(c *checker) {
 	local := !remote && !(given && m.isRecorded())
 	if s.Schema != "" && !remote {
 		c.blame("schema", "only a server can keep answers to a schema; accept.schema checks them")
-	}
-	for key, set := range map[string]bool{"budget": s.Budget != 0, "batch_api": s.BatchAPI} {
-		if set && !remote {
-			c.blame(key, "teacher %s costs nothing", s.Teacher)
-		}
 	}
 	if !local && s.Batch != 0 {
 		c.blame("batch", "it is of local teachers; models.%s.concurrency says how many requests are under way", s.Teacher)

@@ -80,8 +80,8 @@ func (a *answering) screen(x *answered) {
 		} else {
 			x.rationales = append(x.rationales, "")
 		}
-		switch answer.Finish {
-		case distill.FinishFailed, distill.FinishEmpty:
+		// An empty answer is one that training leaves out; where there is a choice, it is none.
+		if answer.Finish == distill.FinishFailed || answer.Finish == distill.FinishEmpty && a.chooses() {
 			rejected[i] = []refine.Fault{{Validator: answer.Finish, Message: answer.Error}}
 			continue
 		}
@@ -95,6 +95,11 @@ func (a *answering) screen(x *answered) {
 	for _, k := range s.Indices {
 		x.screened.Indices = append(x.screened.Indices, places[k])
 	}
+}
+
+// chooses tells whether the stage says which answers are learned.
+func (s *answersStage) chooses() bool {
+	return s.Accept != nil || s.Choose != nil || s.Rationale != nil || s.samples() > 1
 }
 
 // choose says what is learned of an example.

@@ -220,7 +220,7 @@ func (a *answering) summary(finish map[string]int) {
 	for _, how := range slices.Sorted(maps.Keys(finish)) {
 		w.Warn(fmt.Sprintf("%d answers ended with %q", finish[how], how))
 	}
-	if a.Accept == nil && a.Choose == nil && a.Rationale == nil {
+	if !a.chooses() {
 		return
 	}
 	s := a.stats

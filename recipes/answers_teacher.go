@@ -93,6 +93,11 @@ func (r *Recipe) openServer(ctx context.Context, w *pipeline.Work, t *askedTeach
 		return fmt.Errorf("model %s: %w", t.name, err)
 	}
 	t.Teacher = client
+	if s.BatchAPI != nil {
+		if t.Teacher, err = api.NewBatcher(client, *s.BatchAPI, submissions{filepath.Join(r.store, submissionsDir)}); err != nil {
+			return fmt.Errorf("model %s: %w", t.name, err)
+		}
+	}
 	t.figures = func() map[string]any { return map[string]any{"calls": client.Stats()} }
 	return nil
 }

@@ -65,15 +65,21 @@ func flatten(err error) []error {
 	return []error{err}
 }
 
+// splitStage is a stage that makes a dataset.
+type splitStage interface {
+	stage
+	splits() []string // of the dataset
+}
+
 // split checks a reference to examples: "stage.split" of a dataset.
 func (c *checker) split(key, ref string) {
 	name, split, _ := strings.Cut(ref, ".")
-	s, ok := c.recipe.find(name).(*datasetStage)
+	s, ok := c.recipe.find(name).(splitStage)
 	switch {
 	case ref == "":
 		c.blame(key, "want a split of a dataset, such as %s", c.exampleSplit())
 	case !ok:
-		c.blame(key, "%s", unknown("dataset", name, c.names(func(s stage) bool { _, ok := s.(*datasetStage); return ok })))
+		c.blame(key, "%s", unknown("dataset", name, c.names(func(s stage) bool { _, ok := s.(splitStage); return ok })))
 	case !slices.Contains(s.splits(), split):
 		c.blame(key, "%s", unknown("split of "+name, split, s.splits()))
 	}
@@ -81,7 +87,7 @@ func (c *checker) split(key, ref string) {
 
 func (c *checker) exampleSplit() string {
 	for _, s := range c.recipe.stages {
-		if d, ok := s.spec.(*datasetStage); ok && len(d.splits()) > 0 {
+		if d, ok := s.spec.(splitStage); ok && len(d.splits()) > 0 {
 			return s.name + "." + d.splits()[0]
 		}
 	}
@@ -170,6 +176,12 @@ func references(s stage) []string {
 	case *classifierStage:
 		return []string{s.Student, s.On, s.Valid, s.Teacher}
 	case *answersStage:
+		refs := []string{s.Teacher, s.From}
+		if s.Judge != nil {
+			refs = append(refs, s.Judge.Teacher)
+		}
+		return refs
+	case *synthesizeStage:
 		return []string{s.Teacher, s.From}
 	case *quantizeStage:
 		return []string{s.Model}

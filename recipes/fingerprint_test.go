@@ -16,6 +16,10 @@ var noFingerprint = map[string]string{
 	"classifier.checkpoint_every": "checkpoints change nothing",
 	"classifier.memory":           "layers that are recomputed come out the same",
 	"answers.batch":               "answers do not depend on how many are under way at a time",
+	"answers.budget":              "what may be spent changes no answer",
+	"answers.batch_api":           "answers do not depend on how they are fetched",
+	"synthesize.budget":           "what may be spent changes no answer",
+	"synthesize.batch_api":        "answers do not depend on how they are fetched",
 	"dataset.files":               "the pipeline hashes the files' contents and names",
 }
 

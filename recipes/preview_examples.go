@@ -43,7 +43,11 @@ func (r *Recipe) previewDataset(ctx context.Context, dir, name, temporary string
 	if dir != "" {
 		return datasets.Open(dir)
 	}
-	o, err := r.find(name).(*datasetStage).located(temporary)
+	s, ok := r.find(name).(*datasetStage)
+	if !ok {
+		return nil, fmt.Errorf("its prompts are yet to be made: run their stage first: retort run --target %s", name)
+	}
+	o, err := s.located(temporary)
 	if err != nil {
 		return nil, err
 	}

@@ -64,6 +64,7 @@ type stage interface {
 // kinds lists every kind of stage.
 var kinds = map[string]func() stage{
 	"dataset":    func() stage { return new(datasetStage) },
+	"synthesize": func() stage { return new(synthesizeStage) },
 	"tokenizer":  func() stage { return new(tokenizerStage) },
 	"tokens":     func() stage { return new(tokensStage) },
 	"train":      func() stage { return new(trainStage) },

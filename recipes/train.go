@@ -154,10 +154,10 @@ func (s *trainStage) checkSource(c *checker, key, ref string) {
 		s.checkTokens(c, key, ref, t)
 		return
 	}
-	if _, ok := c.recipe.find(head(ref)).(*datasetStage); !ok {
+	if _, ok := c.recipe.find(head(ref)).(splitStage); !ok {
 		c.blame(key, "%s", unknown("dataset, answers or tokens stage", ref, c.names(func(s stage) bool {
 			switch s.(type) {
-			case *datasetStage, *answersStage, *tokensStage:
+			case splitStage, *answersStage, *tokensStage:
 				return true
 			}
 			return false

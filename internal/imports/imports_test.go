@@ -47,7 +47,7 @@ var allowed = map[string][]string{
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
 	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/bytesize", "internal/memory", "internal/spelling"},
-	"recipes":              {"internal/hub", "internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
+	"recipes":              {"distill/api", "distill/refine", "internal/outbound", "internal/hub", "internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
 	"internal/outbound":    {},
 	"internal/hub":         {"internal/outbound"},
 	"internal/checkpoint":  {"quantize", "internal/chat", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/safetensors", "internal/gguf", "internal/atomicfile"},
