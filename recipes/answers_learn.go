@@ -10,17 +10,21 @@ import (
 )
 
 // answers are the sequences of a teacher's answers, and the objective.
-func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, error) {
+func (l *learner) answers(ref string, trained bool) ([]datasets.Sequence, train.Objective, error) {
 	a, err := distill.OpenAnswers(l.work.Input(ref))
 	if err != nil {
 		return nil, nil, err
 	}
 	var objective train.Objective = train.CrossEntropy{}
+	if trained && l.stage.OnPolicy != nil {
+		sequences, err := l.encode(ref, textsOf(a), l.format(true))
+		return sequences, objective, err
+	}
 	if a.Tokenizer != l.student.tokenizer.Hash() {
 		if l.stage.Distill != nil {
 			return nil, nil, fmt.Errorf("distill: the teacher of %s has another tokenizer than the student: its probabilities are of other tokens", ref)
 		}
-		sequences, err := l.encode(ref, textsOf(a))
+		sequences, err := l.encode(ref, textsOf(a), l.format(trained))
 		return sequences, objective, err
 	}
 	if l.stage.Distill != nil {
@@ -37,7 +41,7 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 		}
 	}
 	if l.stage.PromptsOnly {
-		sequences, err := l.encode(ref, textsOf(a))
+		sequences, err := l.encode(ref, textsOf(a), l.format(trained))
 		return sequences, objective, err
 	}
 	sequences, err := l.tokens(ref, a)

@@ -172,7 +172,11 @@ func references(s stage) []string {
 	case *tokensStage:
 		return []string{s.Student, s.Tokenizer, s.On}
 	case *trainStage:
-		return []string{s.Student, s.Tokenizer, s.On, s.Valid}
+		refs := []string{s.Student, s.Tokenizer, s.On, s.Valid}
+		if s.OnPolicy != nil {
+			refs = append(refs, s.OnPolicy.Teacher)
+		}
+		return refs
 	case *classifierStage:
 		return []string{s.Student, s.On, s.Valid, s.Teacher}
 	case *answersStage:

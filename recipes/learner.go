@@ -30,6 +30,9 @@ func (l *learner) run(ctx context.Context) (*train.Run, error) {
 		return nil, err
 	}
 	data, err := l.data(ctx, s.On, true)
+	if err == nil && s.OnPolicy != nil {
+		err = l.ownAnswers(&data)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -85,19 +88,22 @@ func (l *learner) data(ctx context.Context, ref string, shuffle bool) (train.Dat
 	switch l.recipe.find(ref).(type) {
 	case *answersStage:
 		var list []datasets.Sequence
-		if list, objective, err = l.answers(ref); err == nil {
+		if list, objective, err = l.answers(ref, shuffle); err == nil {
 			s, err = inMemory(list)
 		}
 	case *tokensStage:
 		s, err = l.tokensOf(ref)
 	default:
-		s, err = l.examples(ctx, ref)
+		s, err = l.examples(ctx, ref, l.format(shuffle))
 	}
 	if err != nil {
 		return train.Data{}, err
 	}
 	if d, ok := objective.(*distill.Objective); ok {
 		s.bytes += d.Bytes()
+	}
+	if shuffle && l.stage.OnPolicy != nil {
+		s.Sequences = roomy{s.Sequences, l.stage.room()}
 	}
 	batches, err := datasets.NewBatchesOf(s, l.stage.batches(shuffle, l.recipe.Seed))
 	return train.Data{Source: batches, Objective: objective, Bytes: s.bytes}, err
@@ -120,8 +126,14 @@ const (
 
 func (s *trainStage) length() int { return orElse(s.Batch.Length, defaultLength) }
 
-func (l *learner) format() datasets.Format {
-	return l.stage.learning.format(l.student, l.stage.length(), l.stage.PromptsOnly)
+// format is how examples become sequences; those that are trained on leave room
+// for the student's own answers, if it writes them.
+func (l *learner) format(trained bool) datasets.Format {
+	s := l.stage
+	if !trained || s.OnPolicy == nil {
+		return s.learning.format(l.student, s.length(), s.PromptsOnly)
+	}
+	return s.learning.format(l.student, s.length()-s.room(), !s.given())
 }
 
 // orElse is value, or otherwise where it is zero.

@@ -17,8 +17,10 @@ const (
 	processBytes = 40 << 20 // the program, its runtime, and reading examples
 	// databaseBytes is what the answer store takes.
 	databaseBytes = 8 << 20
-	tokenBytes    = 400 // of a vocabulary, per token
-	exampleBytes  = 200 // of an example or a request, beside its text
+	// serverBytes is what requests to a server and their answers take while they are under way.
+	serverBytes  = 64 << 20
+	tokenBytes   = 400 // of a vocabulary, per token
+	exampleBytes = 200 // of an example or a request, beside its text
 	// garbagePercent is how much garbage there may be, of what is in use, while
 	// models answer and are evaluated.
 	garbagePercent = 20
@@ -114,12 +116,19 @@ func (s *trainStage) need(ctx context.Context, r *Recipe, made madeDir, o *outli
 			return need, err
 		}
 		need.DataBytes += r.dataBytes(ref, t, o)
-		if a, ok := r.find(ref).(*answersStage); ok && s.Distill != nil {
+		if a, ok := r.find(ref).(*answersStage); ok && s.Distill != nil && s.OnPolicy == nil {
 			need.DataBytes += int64(a.TopK) * 8 * t.answerTokens(o, a.MaxTokens)
 		}
 	}
 	if s.Valid != "" {
 		need.ValidRows = need.Rows
+	}
+	if s.OnPolicy != nil {
+		t, err := r.outline(made, s.OnPolicy.Teacher)
+		if err != nil {
+			return need, err
+		}
+		need.DataBytes += t.beside() + s.onPolicyBytes(t.model, o.model)
 	}
 	return need, nil
 }
@@ -170,6 +179,9 @@ func (s *trainStage) fitting(need train.Need, limit int64) string {
 
 // memory forecasts answering.
 func (s *answersStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeline.Memory, error) {
+	if m, ok := r.Models[s.Teacher]; ok && !m.hasWeights() {
+		return forecast(processBytes+databaseBytes+serverBytes, nil)
+	}
 	o, err := r.outline(made, s.Teacher)
 	if err != nil {
 		return pipeline.Memory{}, err

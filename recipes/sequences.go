@@ -41,21 +41,21 @@ func (l *learner) cached(c *datasets.TokenCache) sequences {
 }
 
 // examples are the sequences of a split: in memory if they are few.
-func (l *learner) examples(ctx context.Context, ref string) (sequences, error) {
+func (l *learner) examples(ctx context.Context, ref string, f datasets.Format) (sequences, error) {
 	d, split, err := dataset(l.work, ref)
 	if err != nil {
 		return sequences{}, err
 	}
-	return l.encoded(ctx, ref, d.Examples(split))
+	return l.encoded(ctx, ref, d.Examples(split), f)
 }
 
 // errMany says that examples are too many for memory.
 var errMany = errors.New("too many tokens for memory")
 
-func (l *learner) encoded(ctx context.Context, ref string, examples iter.Seq2[datasets.Example, error]) (sequences, error) {
+func (l *learner) encoded(ctx context.Context, ref string, examples iter.Seq2[datasets.Example, error], f datasets.Format) (sequences, error) {
 	dir := filepath.Join(l.work.Scratch, tokensDir+"-"+ref)
 	if _, err := os.Stat(dir); err != nil { // no killed run has begun a cache
-		list, err := l.few(ctx, ref, examples)
+		list, err := l.few(ctx, ref, examples, f)
 		if err == nil {
 			return inMemory(list)
 		}
@@ -63,21 +63,21 @@ func (l *learner) encoded(ctx context.Context, ref string, examples iter.Seq2[da
 			return sequences{}, err
 		}
 	}
-	c, err := datasets.WriteTokens(ctx, dir, l.student.tokenizer, examples, l.format(), l.student.rule(ref), func(n int) {
+	c, err := datasets.WriteTokens(ctx, dir, l.student.tokenizer, examples, f, l.student.rule(ref), func(n int) {
 		l.work.Progress(int64(n), 0, "examples encoded")
 	})
 	if err != nil {
 		return sequences{}, fmt.Errorf("%s: %w", ref, err)
 	}
-	lostRows(l.work, ref, c.Info.Counts, l.stage.length())
+	lostRows(l.work, ref, c.Info.Counts, f.MaxTokens)
 	return l.cached(c), nil
 }
 
 // few encodes examples into memory, up to memoryTokens.
-func (l *learner) few(ctx context.Context, ref string, examples iter.Seq2[datasets.Example, error]) ([]datasets.Sequence, error) {
+func (l *learner) few(ctx context.Context, ref string, examples iter.Seq2[datasets.Example, error], f datasets.Format) ([]datasets.Sequence, error) {
 	var list []datasets.Sequence
 	tokens := 0
-	counts, err := datasets.EncodeEach(ctx, l.student.tokenizer, examples, l.format(), func(e *datasets.Encoded) error {
+	counts, err := datasets.EncodeEach(ctx, l.student.tokenizer, examples, f, func(e *datasets.Encoded) error {
 		if e.Lost == nil {
 			list = append(list, e.Sequence)
 		}
@@ -89,17 +89,17 @@ func (l *learner) few(ctx context.Context, ref string, examples iter.Seq2[datase
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	lostRows(l.work, ref, counts, l.stage.length())
+	lostRows(l.work, ref, counts, f.MaxTokens)
 	return list, nil
 }
 
 // encode makes sequences of texts in memory, however many they are.
-func (l *learner) encode(ref string, list []datasets.Example) ([]datasets.Sequence, error) {
-	out, counts, err := datasets.Encode(context.Background(), l.student.tokenizer, list, l.format())
+func (l *learner) encode(ref string, list []datasets.Example, f datasets.Format) ([]datasets.Sequence, error) {
+	out, counts, err := datasets.Encode(context.Background(), l.student.tokenizer, list, f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", ref, err)
 	}
-	lostRows(l.work, ref, counts, l.stage.length())
+	lostRows(l.work, ref, counts, f.MaxTokens)
 	return out, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/retort-ml/retort/datasets"
@@ -34,6 +35,9 @@ type trainStage struct {
 	On      string           `yaml:"on"`      // what is learned: a split, an answers stage, or a tokens stage
 	Valid   string           `yaml:"valid"`   // what the validation loss is measured on, like on; may be empty
 	Distill *distill.Options `yaml:"distill"` // follow the teacher's probabilities, not its answers alone
+	// OnPolicy lets the student answer prompts of On itself while it is trained,
+	// and learn what the teacher says of these answers.
+	OnPolicy *onPolicyOptions `yaml:"on_policy,omitempty"`
 
 	Tokenizer string `yaml:"tokenizer"` // of a new model: a tokenizer stage
 	Batch     batch  `yaml:"batch"`
@@ -77,13 +81,16 @@ func (s *trainStage) check(c *checker) {
 		c.blame("loraplus_lr_ratio", "it is of lora's updates: there are none")
 	}
 	s.checkBase(c)
+	s.checkOnPolicy(c)
 	s.checkSource(c, "on", s.On)
 	if s.Valid != "" {
 		s.checkSource(c, "valid", s.Valid)
 	}
 	if s.Distill != nil {
 		c.options("distill", s.Distill.Validate())
-		s.checkDistill(c)
+		if s.OnPolicy == nil {
+			s.checkDistill(c)
+		}
 		if s.PromptsOnly {
 			c.blame("prompts_only", "distill learns answers, prompts_only excludes them")
 		}
@@ -194,6 +201,12 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 		}
 		inputs = append(inputs, head(ref))
 	}
+	chats := []string{s.Student}
+	if s.OnPolicy != nil {
+		m := r.modelRef(s.OnPolicy.Teacher)
+		inputs, files = append(inputs, m.stages...), unique(append(slices.Clone(files), m.files...))
+		chats = append(chats, s.OnPolicy.Teacher)
+	}
 	options := *s
 	options.Options = s.Options.WithDefaults()
 	options.CheckpointEvery, options.Memory = 0, 0 // they change nothing of what is computed
@@ -203,12 +216,18 @@ func (s *trainStage) build(r *Recipe) pipeline.Stage {
 		lora := s.LoRA.WithDefaults()
 		options.LoRA = &lora
 	}
+	if s.OnPolicy != nil {
+		o := *s.OnPolicy
+		o.OnPolicyOptions = o.OnPolicyOptions.WithDefaults()
+		o.Batch = 0 // answers do not depend on it
+		options.OnPolicy = &o
+	}
 	if s.Distill != nil {
 		d := s.Distill.WithDefaults()
 		options.Distill = &d
 	}
 	return pipeline.Stage{Inputs: unique(inputs), Files: files, Version: "2",
-		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Student)),
+		Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, chats...)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
