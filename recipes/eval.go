@@ -21,6 +21,9 @@ type evalStage struct {
 	Base         string   `yaml:"base"`    // which of the models is the student before tuning; may be empty
 	Train        string   `yaml:"train"`   // with baseline: the split that the bag-of-words model learns
 	eval.Options `yaml:",inline"`
+	// Budget is the most that asking servers may ever cost, in US dollars; 0 means
+	// that there is no limit.
+	Budget float64 `yaml:"budget,omitempty"`
 }
 
 func (s *evalStage) check(c *checker) {
@@ -29,7 +32,9 @@ func (s *evalStage) check(c *checker) {
 		c.blame("models", "want at least one model")
 	}
 	for i, ref := range s.Models {
-		c.subject(fmt.Sprintf("models[%d]", i), ref)
+		if m, ok := c.recipe.Models[ref]; !ok || m.hasWeights() {
+			c.subject(fmt.Sprintf("models[%d]", i), ref)
+		}
 		if slices.Contains(s.Models[:i], ref) {
 			c.blame(fmt.Sprintf("models[%d]", i), "%s comes twice", ref)
 		}
@@ -49,6 +54,9 @@ func (s *evalStage) check(c *checker) {
 		c.blame("train", "it is what the baseline learns: set baseline: true")
 	}
 	c.options("", s.Options.Validate())
+	if !(s.Budget >= 0 && s.Budget <= 1e9) {
+		c.blame("budget", "%v: want US dollars from 0 on", s.Budget)
+	}
 }
 
 func (s *evalStage) build(r *Recipe) pipeline.Stage {
@@ -61,8 +69,9 @@ func (s *evalStage) build(r *Recipe) pipeline.Stage {
 		inputs, files = append(inputs, m.stages...), append(files, m.files...)
 	}
 	options := *s
+	options.Budget = 0 // what may be spent changes no answer
 	options.Options = s.options(r)
-	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, r.chats(map[string]any{"seed": r.Seed}, s.Models...)),
+	return pipeline.Stage{Inputs: unique(inputs), Files: unique(files), Version: "1", Fingerprint: fingerprint(options, r.asked(map[string]any{"seed": r.Seed}, s.Models...)),
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {
 			return s.memory(ctx, r, made)
@@ -84,7 +93,13 @@ func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err e
 	}
 	var subjects []eval.NamedSubject
 	for _, ref := range s.Models {
-		subject, closeModel, failed := r.scorer(w, ref)
+		open := func() (eval.NamedSubject, func() error, error) { return r.scorer(w, ref) }
+		if m, ok := r.Models[ref]; ok && !m.hasWeights() {
+			open = func() (eval.NamedSubject, func() error, error) {
+				return r.askedSubject(ctx, w, ref, Spending{Budget: s.Budget}, r.account(s))
+			}
+		}
+		subject, closeModel, failed := open()
 		if closeModel != nil {
 			defer func() { err = errors.Join(err, closeModel()) }()
 		}

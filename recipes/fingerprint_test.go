@@ -18,6 +18,7 @@ var noFingerprint = map[string]string{
 	"answers.batch":               "answers do not depend on how many are under way at a time",
 	"answers.budget":              "what may be spent changes no answer",
 	"answers.batch_api":           "answers do not depend on how they are fetched",
+	"eval.budget":                 "what may be spent changes no answer",
 	"synthesize.budget":           "what may be spent changes no answer",
 	"synthesize.batch_api":        "answers do not depend on how they are fetched",
 	"dataset.files":               "the pipeline hashes the files' contents and names",

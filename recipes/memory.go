@@ -243,10 +243,14 @@ func (s *evalStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeli
 	batch := orElse(s.Options.Batch, 32)
 	held := t.heldBytes()
 	var models []*outlined
-	classifiers := int64(0)
+	others := int64(0) // classifiers and servers
 	for _, ref := range s.Models {
 		if n, ok := r.classifierBytes(ref); ok {
-			classifiers += n
+			others += n
+			continue
+		}
+		if m, ok := r.Models[ref]; ok && !m.hasWeights() {
+			others += serverBytes
 			continue
 		}
 		o, err := r.outline(made, ref)
@@ -256,7 +260,7 @@ func (s *evalStage) memory(ctx context.Context, r *Recipe, made madeDir) (pipeli
 		models = append(models, o)
 	}
 	with := func(batch int) int64 {
-		stored, heap := processBytes+classifiers, held
+		stored, heap := processBytes+others, held
 		for _, o := range models {
 			stored += int64(o.model.Bytes())
 			heap += o.beside() + s.askBytes(o, t, batch)
