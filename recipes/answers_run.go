@@ -8,6 +8,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
@@ -146,7 +147,7 @@ func (a *answering) ask(e *datasets.Example, k int) (distill.Request, error) {
 func (a *answering) collect(ctx context.Context, t *askedTeacher, requests iter.Seq2[distill.Request, error], total int, what string) error {
 	stats, err := distill.Collect(ctx, a.store, t, requests, func(done int) { a.work.Progress(int64(done), int64(total), what) })
 	a.report(t, stats, what)
-	if err != nil {
+	if err = errors.Join(err, a.note(t, &stats)); err != nil {
 		return err
 	}
 	if failed := stats.Err(); failed != nil {
@@ -156,6 +157,16 @@ func (a *answering) collect(ctx context.Context, t *askedTeacher, requests iter.
 		a.work.Warn(failed.Error())
 	}
 	return nil
+}
+
+// note keeps what answers took for reports.
+func (a *answering) note(t *askedTeacher, s *distill.Stats) error {
+	account := a.recipe.account(a.answersStage)
+	_, name, _ := strings.Cut(account, "/")
+	if t != a.teacher {
+		account, name = judgeAccount(account), name+" (judge)"
+	}
+	return a.recipe.keepNote(account, name, t, s)
 }
 
 // report writes down what answers took.

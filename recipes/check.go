@@ -145,7 +145,7 @@ func (c *checker) cycles() {
 		}
 		state[name] = 1
 		if s := c.recipe.find(name); s != nil {
-			for _, ref := range references(s) {
+			for _, ref := range c.recipe.references(s) {
 				head, _, _ := strings.Cut(ref, ".")
 				if walk(head) {
 					return true
@@ -165,8 +165,11 @@ func (c *checker) cycles() {
 }
 
 // references are the names that a stage's keys refer to.
-func references(s stage) []string {
+func (r *Recipe) references(s stage) []string {
 	switch s := s.(type) {
+	case *datasetStage:
+		_, splits := s.against(r)
+		return splits
 	case *tokenizerStage:
 		return []string{s.On}
 	case *tokensStage:

@@ -23,6 +23,12 @@ type datasetStage struct {
 
 func (s *datasetStage) check(c *checker) {
 	c.options("", s.Options.Validate())
+	_, splits := s.against(c.recipe)
+	for _, ref := range splits {
+		if head(ref) == c.name {
+			c.blame("decontaminate.against", "%s is its own: decontaminate.splits says which of those are looked for", ref)
+		}
+	}
 	for name, in := range s.inputs() {
 		if _, err := s.locate(name, in); err != nil {
 			key := "hub"
@@ -93,18 +99,27 @@ func (s *datasetStage) build(r *Recipe) pipeline.Stage {
 	// What the files are called changes nothing but the names in the artifact,
 	// which pipeline.Stage.Files covers; which split each belongs to does.
 	var outside []string
-	options := s.withFiles(func(f string) string {
+	files, splits := s.against(r)
+	options := s.withFiles(files, func(f string) string {
 		if name, ok := strings.CutPrefix(f, embeddedPrefix); ok {
 			return embeddedPrefix + name + " " + embeddedHash(name)
 		}
 		outside = append(outside, f)
 		return filepath.Base(f)
 	})
-	return pipeline.Stage{Files: outside, Fingerprint: fingerprint(datasetStage{Kind: s.Kind, Options: options}, nil), Version: "1", Run: s.run}
+	var extra map[string]any
+	var inputs []string
+	for _, ref := range splits {
+		inputs = append(inputs, head(ref))
+		extra = map[string]any{"against": splits}
+	}
+	return pipeline.Stage{Inputs: unique(inputs), Files: outside, Fingerprint: fingerprint(datasetStage{Kind: s.Kind, Options: options}, extra), Version: "1",
+		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
 }
 
-// withFiles are the options with what f makes of each file that the patterns mean.
-func (s *datasetStage) withFiles(f func(path string) string) datasets.Options {
+// withFiles are the options with what f makes of each file that the patterns
+// mean; against are those that it is decontaminated against.
+func (s *datasetStage) withFiles(against []string, f func(path string) string) datasets.Options {
 	named := func(name string, in *datasets.Input) map[string][]string {
 		out := map[string][]string{}
 		files := s.files(name, in)
@@ -119,7 +134,7 @@ func (s *datasetStage) withFiles(f func(path string) string) datasets.Options {
 	if s.Decontaminate != nil {
 		d := *s.Decontaminate
 		d.Against = nil
-		for _, path := range expand(s.Decontaminate.Against) {
+		for _, path := range expand(against) {
 			d.Against = append(d.Against, f(path))
 		}
 		o.Decontaminate = &d
@@ -151,12 +166,16 @@ func expand(patterns []string) []string {
 	return files
 }
 
-func (s *datasetStage) run(ctx context.Context, w *pipeline.Work) error {
-	o, err := s.located(w.Scratch)
+func (s *datasetStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) error {
+	o, err := s.located(r, w.Scratch)
 	if err != nil {
 		return err
 	}
-	d, err := datasets.Make(ctx, w.Dir, o, datasets.Hooks{Scratch: w.Scratch, Progress: func(rows int) { w.Progress(int64(rows), 0, "rows") }})
+	hooks := datasets.Hooks{Scratch: w.Scratch, Progress: func(rows int) { w.Progress(int64(rows), 0, "rows") }}
+	if _, splits := s.against(r); len(splits) > 0 {
+		hooks.Against = benchmarkTexts(w, splits)
+	}
+	d, err := datasets.Make(ctx, w.Dir, o, hooks)
 	if err != nil {
 		return err
 	}
@@ -175,9 +194,10 @@ func (s *datasetStage) run(ctx context.Context, w *pipeline.Work) error {
 
 // located are the options with the files that the patterns name; those that are
 // built in are written into dir.
-func (s *datasetStage) located(dir string) (datasets.Options, error) {
+func (s *datasetStage) located(r *Recipe, dir string) (datasets.Options, error) {
 	var failed error
-	o := s.withFiles(func(f string) string {
+	against, _ := s.against(r)
+	o := s.withFiles(against, func(f string) string {
 		name, ok := strings.CutPrefix(f, embeddedPrefix)
 		if !ok {
 			return f

@@ -122,6 +122,16 @@ func (s *evalStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err e
 	if err != nil {
 		return err
 	}
+	for _, stage := range unique([]string{head(s.On), head(orElse(s.Train, s.On))}) {
+		note, err := dataNote(w, stage)
+		if err != nil {
+			return err
+		}
+		report.Data = append(report.Data, note)
+	}
+	if report.Timing.Answers, err = r.notes(); err != nil {
+		return err
+	}
 	return report.Write(w.Dir)
 }
 

@@ -44,7 +44,7 @@ func filesOf(t *testing.T, recipe []byte, dir string) (map[string][]string, erro
 	if err != nil {
 		return nil, err
 	}
-	o, err := r.find("data").(*datasetStage).located(t.TempDir())
+	o, err := r.find("data").(*datasetStage).located(r, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func (r *Recipe) previewDataset(ctx context.Context, dir, name, temporary string
 	if !ok {
 		return nil, fmt.Errorf("its prompts are yet to be made: run their stage first: retort run --target %s", name)
 	}
-	o, err := s.located(temporary)
+	o, err := s.located(r, temporary)
 	if err != nil {
 		return nil, err
 	}

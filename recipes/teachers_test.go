@@ -376,3 +376,28 @@ func TestAServerIsEvaluated(t *testing.T) {
 		t.Errorf("%s\n%v", text, err)
 	}
 }
+
+func TestTrainingDataWithoutTheBenchmarks(t *testing.T) {
+	long := "the quick brown fox jumps over the lazy dog and then it sleeps under the old apple tree"
+	l := newLab(t, `{"text": "first `+long+`", "label": "yes"}`, `{"text": "something else", "label": "no"}`)
+	bench := filepath.Join(t.TempDir(), "bench.jsonl")
+	if err := os.WriteFile(bench, []byte(`{"text": "second `+long+`", "label": "no"}`+"\n"+`{"text": "another", "label": "yes"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	recipe := fmt.Sprintf(`stages:
+  bench: {kind: dataset, files: {test: [%q]}, columns: {prompt: text, response: label}}
+  data: {kind: dataset, files: ROWS, columns: {prompt: text, response: label}, decontaminate: {against: [bench.test]}}
+  tok: {kind: tokenizer, on: data.train, vocab_size: 300}
+  m: {kind: train, new: {hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2}, tokenizer: tok, on: data.train, batch: {length: 128}, steps: 1}
+  report: {kind: eval, on: bench.test, train: data.train, baseline: true, models: [m], metrics: [accuracy]}`, bench)
+	record := l.mustRun(recipe)
+	text, err := os.ReadFile(filepath.Join(l.artifact(record, "report"), "report.md"))
+	for _, want := range []string{"left out", "benchmarks' texts looked for", "| 1 |"} {
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Fatalf("no %q in\n%s\n%v", want, text, err)
+		}
+	}
+	if _, err := l.run(strings.Replace(recipe, "[bench.test]", "[data.train]", 1)); err == nil || !strings.Contains(err.Error(), "its own") {
+		t.Errorf("its own split: %v", err)
+	}
+}

@@ -84,7 +84,7 @@ func (r *Recipe) withDataset(ctx context.Context, made madeDir, name string, f f
 		return err
 	}
 	defer os.RemoveAll(dir)
-	o, err := s.located(dir)
+	o, err := s.located(r, dir)
 	if err != nil || !small(o) {
 		return nil
 	}
