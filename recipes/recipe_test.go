@@ -179,6 +179,7 @@ func TestReadmeRecipe(t *testing.T) {
 	const data = "  data: {kind: dataset, files: [x.jsonl], columns: {prompt: text, response: label}, split: {test: 0.1}}\n"
 	around := [][2]string{
 		{"", ""}, // the whole recipe; then parts of one
+		{"version: 1\nname: teachers\n", data},
 		{"version: 1\nname: chats\n", "stages:\n" + data + "  tuned: {kind: train, student: student, on: data.train}\n"},
 		{"version: 1\nname: classifiers\nmodels: {encoder: {path: encoder}, tuned: {path: tuned}}\n", data},
 	}
