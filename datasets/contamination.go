@@ -71,17 +71,40 @@ func (m *maker) dropContaminated(ctx context.Context) error {
 		}
 		return index.AddItem(name, text)
 	}
-	if err := m.addSplits(ctx, add); err != nil {
+	labels, err := m.responsesAreLabels(ctx)
+	if err != nil {
 		return err
 	}
-	if err := m.addAgainst(ctx, add); err != nil {
+	if err := m.addSplits(ctx, labels, add); err != nil {
+		return err
+	}
+	if err := m.addAgainst(ctx, labels, add); err != nil {
 		return err
 	}
 	return m.match(ctx, index)
 }
 
-// addSplits adds the prompts and responses of this dataset's own splits.
-func (m *maker) addSplits(ctx context.Context, add func(name, text string) error) error {
+// responsesAreLabels tells whether the dataset's responses are few, each of many
+// examples: they are in training and in benchmarks alike, and give nothing away.
+func (m *maker) responsesAreLabels(ctx context.Context) (bool, error) {
+	distinct, examples := map[string]bool{}, 0
+	for _, s := range m.spools {
+		err := s.read(func(_ int, e *spooled) error {
+			if examples++; len(distinct) <= maxLabels {
+				distinct[e.Response] = true
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return false, err
+		}
+	}
+	return len(distinct) <= maxLabels && 2*len(distinct) <= examples, nil
+}
+
+// addSplits adds the prompts of this dataset's own splits, and the responses
+// unless they are labels.
+func (m *maker) addSplits(ctx context.Context, labels bool, add func(name, text string) error) error {
 	wanted := m.o.Decontaminate.Splits
 	for _, name := range wanted {
 		if !slices.Contains(m.splits, name) {
@@ -98,7 +121,7 @@ func (m *maker) addSplits(ctx context.Context, add func(name, text string) error
 			}
 			text := m.comparable(e)
 			name := split + " " + e.ID
-			if err := add(name, text.Prompt); err != nil {
+			if err := add(name, text.Prompt); err != nil || labels {
 				return err
 			}
 			return add(name, text.Response)
@@ -111,14 +134,14 @@ func (m *maker) addSplits(ctx context.Context, add func(name, text string) error
 }
 
 // addAgainst adds the texts of files and of the caller.
-func (m *maker) addAgainst(ctx context.Context, add func(name, text string) error) error {
+func (m *maker) addAgainst(ctx context.Context, labels bool, add func(name, text string) error) error {
 	d := m.o.Decontaminate
 	files, err := findFiles(0, map[string][]string{"": d.Against})
 	if err != nil {
 		return fmt.Errorf("decontaminate.against: %w", err)
 	}
 	for _, f := range files {
-		if err := m.addFile(ctx, f.path, add); err != nil {
+		if err := m.addFile(ctx, f.path, labels, add); err != nil {
 			return fmt.Errorf("decontaminate.against: %w", err)
 		}
 	}
@@ -140,7 +163,7 @@ func (m *maker) addAgainst(ctx context.Context, add func(name, text string) erro
 
 // addFile adds the texts of one file: values of columns, or what the dataset's
 // own mapping makes of rows. Rows without are passed over.
-func (m *maker) addFile(ctx context.Context, path string, add func(name, text string) error) error {
+func (m *maker) addFile(ctx context.Context, path string, labels bool, add func(name, text string) error) error {
 	if err := checkRegular(path); err != nil {
 		return err
 	}
@@ -169,6 +192,9 @@ func (m *maker) addFile(ctx context.Context, path string, add func(name, text st
 	base := filepath.Base(path)
 	return rows.read(ctx, func(c *candidate) error {
 		texts := []string{c.Prompt, c.Response}
+		if labels {
+			texts = texts[:1]
+		}
 		if len(columns) > 0 {
 			texts = c.Choices
 		} else if c.reason != "" {

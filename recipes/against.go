@@ -37,12 +37,19 @@ func benchmarkTexts(w *pipeline.Work, splits []string) iter.Seq2[string, error] 
 				yield("", err)
 				return
 			}
+			// Labels are in training and in benchmarks alike, and give nothing away.
+			labels := d.Labels()
+			isLabel := labels != nil && 2*len(labels) <= d.Len(split)
 			for e, err := range d.Examples(split) {
 				if err != nil {
 					yield("", fmt.Errorf("%s: %w", ref, err))
 					return
 				}
-				for _, text := range []string{e.Prompt, e.Response} {
+				texts := []string{e.Prompt, e.Response}
+				if isLabel {
+					texts = texts[:1]
+				}
+				for _, text := range texts {
 					if strings.TrimSpace(text) != "" && !yield(text, nil) {
 						return
 					}
