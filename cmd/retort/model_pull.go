@@ -20,22 +20,19 @@ func modelPullCommand(s streams) *cli.Command {
 		Description: "Takes the configuration, the tokenizer, chat templates and safetensors weights. Every file is checked by its\n" +
 			"hash, those that are there already too. Pickle files (.bin, .pt, …) run code when they are read: they are\n" +
 			"never downloaded. An interrupted download is continued by the same command.\n\n" +
-			"The cache is the one of Hugging Face's tools. The variables are theirs: HF_ENDPOINT, HF_TOKEN,\n" +
-			"HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE.",
-		Flags: []cli.Flag{
-			&cli.StringSliceFlag{Name: "include", Usage: "take files that match `PATTERN` too, such as '*Q8_0.gguf'"},
-			&cli.BoolFlag{Name: "offline", Usage: "only look into the cache, as with HF_HUB_OFFLINE=1"},
-			jsonFlag()},
-		Action: func(c *cli.Context) error { return modelPull(c, s) },
+			hubCache,
+		Flags:  pullFlags("take files that match `PATTERN` too, such as '*Q8_0.gguf'"),
+		Action: func(c *cli.Context) error { return pull(c, s, "model", hub.ParseRef) },
 	}
 }
 
-func modelPull(c *cli.Context, s streams) error {
-	name, err := argument(c, "one model: NAME or NAME@REVISION")
+// pull downloads what its argument names, read by parse, and prints where it is.
+func pull(c *cli.Context, s streams, what string, parse func(string) (hub.Ref, error)) error {
+	name, err := argument(c, "one "+what+": NAME or NAME@REVISION")
 	if err != nil {
 		return err
 	}
-	ref, err := hub.ParseRef(name)
+	ref, err := parse(name)
 	if err != nil {
 		return usageError{err}
 	}
@@ -55,6 +52,18 @@ func modelPull(c *cli.Context, s streams) error {
 	_, err = fmt.Fprintln(s.out, snapshot.Dir)
 	return err
 }
+
+// pullFlags are those of a command that downloads; include says what its PATTERN does.
+func pullFlags(include string) []cli.Flag {
+	return []cli.Flag{
+		&cli.StringSliceFlag{Name: "include", Usage: include},
+		&cli.BoolFlag{Name: "offline", Usage: "only look into the cache, as with HF_HUB_OFFLINE=1"},
+		jsonFlag()}
+}
+
+// hubCache tells where downloads are.
+const hubCache = "The cache is the one of Hugging Face's tools. The variables are theirs: HF_ENDPOINT, HF_TOKEN,\n" +
+	"HF_TOKEN_PATH, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE."
 
 // progressEvery is how often a file under way is mentioned.
 const progressEvery = 5 * time.Second
