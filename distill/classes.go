@@ -37,8 +37,11 @@ func NewClassObjective(o Options, probabilities [][]float64) (*ClassObjective, e
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
+	if err := o.ForClasses(); err != nil {
+		return nil, fmt.Errorf("distillation: %w", err)
+	}
 	o = o.WithDefaults()
-	c := &ClassObjective{alpha: *o.Alpha, divergence: divergence{beta: o.beta(), temperature: o.Temperature}}
+	c := &ClassObjective{alpha: *o.Alpha, divergence: o.compared()}
 	for i, row := range probabilities {
 		total := 0.0
 		for j, p := range row {

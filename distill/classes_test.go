@@ -99,6 +99,12 @@ func TestClassLossIsItsDefinition(t *testing.T) {
 	for name, o := range everyDivergence() {
 		c := randomClasses()
 		c.options = o
+		if o.ForClasses() != nil {
+			if _, err := distill.NewClassObjective(o, c.teacher); err == nil || !strings.Contains(err.Error(), "divergence: uld") {
+				t.Errorf("%s: %v, want a refusal", name, err)
+			}
+			continue
+		}
 		logits := doublesOf(c.logits)
 		sum, grad := c.run(t)
 		if want := c.reference(logits); !(math.Abs(sum-want) <= 1e-6*(1+math.Abs(want))) {

@@ -7,6 +7,7 @@ import "math"
 type divergence struct {
 	beta        float64 // 0 forward KL, 1 reverse KL
 	temperature float64
+	sorted      bool // universal: of what each finds likeliest, second likeliest, …
 }
 
 // of returns the divergence in nats of two distributions given by their
@@ -19,6 +20,7 @@ type divergence struct {
 //	β = 0:  KL(t‖s) = Σ t·(log t − log s)
 //	β = 1:  KL(s‖t)
 //	else:   β·KL(t‖m) + (1−β)·KL(s‖m)
+//	sorted: Σ |t − s|
 //
 // as TRL's generalized_jsd_loss has it, without the factor 1/(β(1−β)) that
 // would make the ends its limits, and without one for the temperature.
@@ -39,6 +41,9 @@ func (d divergence) of(teacher, student, grad []float64) float64 {
 
 // compare is the divergence of t and s, with its gradient in each log s_j.
 func (d divergence) compare(teacher, student, grad []float64) float64 {
+	if d.sorted {
+		return distance(teacher, student, grad)
+	}
 	sum := 0.0
 	switch d.beta {
 	case 0:

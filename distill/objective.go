@@ -15,8 +15,9 @@ import (
 //	w·(alpha·D(teacher's top K for (e,o), student) + (1−alpha)·−log p(target))
 //
 // and a row that predicts a prompt token, or a token for which the teacher has no
-// alternatives, w·−log p(target). It may be used by
-// several goroutines at once.
+// alternatives, w·−log p(target). With divergence uld, D compares the teacher's
+// top K with the student's own: see distance. It may be used by several
+// goroutines at once.
 type Objective struct {
 	teacher    *TopTable
 	alpha      float64
@@ -35,19 +36,19 @@ func NewObjective(o Options, t *TopTable) (*Objective, error) {
 		return nil, errors.New("distillation: no teacher's probabilities")
 	}
 	o = o.WithDefaults()
-	return &Objective{teacher: t, alpha: *o.Alpha, divergence: divergence{beta: o.beta(), temperature: o.Temperature}}, nil
+	return &Objective{teacher: t, alpha: *o.Alpha, divergence: o.compared()}, nil
 }
 
 // RowLoss returns the summed loss of the supervised rows, which are indices of
-// b's B·T positions. A row whose response token is not in the table is
-// an error that names its example.
+// b's B·T positions. A row whose response token is not in the table is an error
+// that names its example, unless the table has no place at all of its answer.
 func (d *Objective) RowLoss(b datasets.Batch, rows []int32) (autodiff.RowLoss, error) {
 	list := make([]lossRow, len(rows))
 	for i, r := range rows {
 		row := lossRow{example: int(b.Example[r]), offset: int(b.Offset[r]), target: b.Targets[r], weight: float64(b.Weights[r])}
 		if row.offset >= 0 {
 			var err error
-			if row.ids, row.logProbs, err = d.teacher.At(row.example, row.offset); err != nil {
+			if row.ids, row.logProbs, err = d.at(row.example, row.offset); err != nil {
 				return nil, fmt.Errorf("distillation: %w", err)
 			}
 		}
@@ -58,12 +59,25 @@ func (d *Objective) RowLoss(b datasets.Batch, rows []int32) (autodiff.RowLoss, e
 	}, nil
 }
 
+// at is the teacher's alternatives for a token of an answer; none where nothing
+// is known of the whole answer, such as of one whose text was changed.
+func (d *Objective) at(example, offset int) ([]int32, []float32, error) {
+	if example >= 0 && example < d.teacher.Examples() && d.teacher.Places(example) == 0 {
+		return nil, nil, nil
+	}
+	ids, logProbs, err := d.teacher.At(example, offset)
+	if d.divergence.sorted {
+		return nil, descending(logProbs), err // the ids are of another vocabulary
+	}
+	return ids, logProbs, err
+}
+
 // lossRow is a supervised row, with the teacher's alternatives if it has any.
 type lossRow struct {
 	example, offset int
 	target          int32
 	weight          float64
-	ids             []int32
+	ids             []int32 // of the teacher's alternatives; nil where D compares sorted probabilities
 	logProbs        []float32
 }
 
@@ -85,30 +99,28 @@ func (d *Objective) loss(dev compute.Device, logits compute.Mat, rows []lossRow)
 	n, v := len(rows), logits.Cols
 	row := func(i int) []float32 { return dev.Host(logits.RowRange(i, i+1)) }
 	targets, weights, losses := make([]int32, n), make([]float32, n), make([]float64, n)
-	scores := make([][]float64, n) // the student's logits of the stored tokens, and of the target last
 	for i := range rows {
 		r := &rows[i]
 		if err := r.check(v); err != nil {
 			return 0, err
 		}
 		targets[i], weights[i] = r.target, float32(r.weight)
-		if r.ids == nil {
-			continue
+		if r.logProbs != nil {
+			weights[i] = 1
 		}
-		weights[i] = 1
-		values := row(i)
-		scores[i] = make([]float64, len(r.ids)+1)
-		for j, id := range r.ids {
-			scores[i][j] = float64(values[id])
-		}
-		scores[i][len(r.ids)] = float64(values[r.target])
 	}
+	compared := make([]comparedTokens, n)
+	eachRow(n, func(s *rowScratch, i int) {
+		if rows[i].logProbs != nil {
+			compared[i] = d.tokens(s, row(i), &rows[i])
+		}
+	})
 	// The wide part by the device's kernel: it leaves the probabilities, but 1
 	// less at the target, and the target's loss, from which the log-sum-exp follows.
 	dev.CrossEntropy(logits, targets, weights, losses)
 	eachRow(n, func(s *rowScratch, i int) {
-		if r := &rows[i]; r.ids != nil {
-			losses[i] = d.row(s, row(i), r, scores[i], losses[i])
+		if r := &rows[i]; r.logProbs != nil {
+			losses[i] = d.row(s, row(i), r, compared[i], losses[i])
 		} else {
 			losses[i] *= r.weight
 		}

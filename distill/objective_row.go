@@ -11,24 +11,46 @@ import (
 // kernels round probabilities to 0.
 const studentFloor = 1e-30
 
+// comparedTokens are the student's tokens that a row's D compares with the
+// teacher's alternatives, one with one, and their logits, the target's last.
+type comparedTokens struct {
+	ids    []int32   // (K)
+	scores []float64 // (K+1)
+}
+
+// tokens finds the tokens to compare: the teacher's alternatives, or the
+// student's own likeliest where the teacher's are of another vocabulary.
+func (d *Objective) tokens(s *rowScratch, logits []float32, r *lossRow) comparedTokens {
+	c := comparedTokens{ids: r.ids}
+	if d.divergence.sorted {
+		c.ids = s.likeliest(logits, len(r.logProbs))
+	}
+	c.scores = make([]float64, len(c.ids)+1)
+	for j, id := range c.ids {
+		c.scores[j] = float64(logits[id])
+	}
+	c.scores[len(c.ids)] = float64(logits[r.target])
+	return c
+}
+
 // row returns the loss of one row, and replaces p (V), which holds the
-// probabilities but at the target, by its gradient. scores (K+1) are the logits
-// of r.ids and of the target, crossEntropy the target's loss.
+// probabilities but at the target, by its gradient. c are the tokens that are
+// compared, crossEntropy the target's loss.
 //
 // With x_j the log-probabilities of the stored tokens, x_0 = log P that of the
 // tail's mass, and g = dD/dx, the gradient in the logit of token v is
 //
 //	stored:  g_v − p_v·G        tail:  g_0·p_v/P − p_v·G,     G = Σ g
-func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64, crossEntropy float64) float64 {
-	k := len(r.ids)
-	logSumExp := crossEntropy + scores[k]
+func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, c comparedTokens, crossEntropy float64) float64 {
+	k := len(c.ids)
+	logSumExp := crossEntropy + c.scores[k]
 	teacher, student, grad := s.grow(k + 1)
 	teacherTail := 1.0
 	p[r.target] = float32(math.Exp(-crossEntropy))
-	for j, id := range r.ids {
+	for j, id := range c.ids {
 		teacher[j] = float64(r.logProbs[j])
 		teacherTail -= math.Exp(teacher[j])
-		student[j] = scores[j] - logSumExp
+		student[j] = c.scores[j] - logSumExp
 		p[id] = 0
 	}
 	outcomes, mass, open := k, 0.0, false
@@ -51,13 +73,13 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64
 		total += grad[k]
 		tail = grad[k] / mass
 	}
-	a, c := r.weight*d.alpha, r.weight*(1-d.alpha)
-	scale(p, float32(a*(tail-total)+c))
-	for j, id := range r.ids {
-		p[id] = float32(a*(grad[j]-s.probs[j]*total) + c*s.probs[j])
+	a, b := r.weight*d.alpha, r.weight*(1-d.alpha)
+	scale(p, float32(a*(tail-total)+b))
+	for j, id := range c.ids {
+		p[id] = float32(a*(grad[j]-s.probs[j]*total) + b*s.probs[j])
 	}
-	p[r.target] -= float32(c)
-	return a*value + c*crossEntropy
+	p[r.target] -= float32(b)
+	return a*value + b*crossEntropy
 }
 
 // sum adds x in float64, in four interleaved sums so that the additions overlap.
@@ -85,6 +107,7 @@ func scale(x []float32, s float32) {
 // rowScratch is the memory of one goroutine.
 type rowScratch struct {
 	teacher, student, grad, probs []float64
+	heap                          []ranked
 }
 
 func (s *rowScratch) grow(n int) (teacher, student, grad []float64) {

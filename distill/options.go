@@ -10,6 +10,7 @@ const (
 	ForwardKL = "forward_kl" // KL(teacher‖student): cover all that the teacher says
 	ReverseKL = "reverse_kl" // KL(student‖teacher): say nothing that the teacher would not
 	JSD       = "jsd"        // generalized Jensen-Shannon divergence, between the two
+	ULD       = "uld"        // universal logit distillation: distance of the sorted probabilities, whatever their tokens
 )
 
 // Options say how a student follows its teacher's probabilities. The zero value
@@ -22,10 +23,14 @@ type Options struct {
 	// above 1, unlikely tokens count more. 0 means 1. The loss is not multiplied
 	// by its square, as some papers do: the gradient shrinks with it.
 	Temperature float64 `yaml:"temperature"`
-	Divergence  string  `yaml:"divergence"` // forward_kl, reverse_kl or jsd; "" means forward_kl
+	Divergence  string  `yaml:"divergence"` // forward_kl, reverse_kl, jsd or uld; "" means forward_kl
 	// Beta is the teacher's share in the mixture that jsd compares both with:
 	// nil means 0.5; at 0 it is the forward KL, at 1 the reverse. For jsd alone.
 	Beta *float64 `yaml:"beta"`
+	// MinCoverage is the least share of the answers' tokens, 0 to 1, for which the
+	// teacher's probabilities must be known: with fewer, nearly all that is learned
+	// would be the answers alone. Nil means 0.5.
+	MinCoverage *float64 `yaml:"min_coverage,omitempty"`
 }
 
 // WithDefaults fills in what is not set. Beta stays nil where it has no meaning.
@@ -56,8 +61,11 @@ func (o Options) Validate() error {
 	if o.Temperature != 0 && !(o.Temperature >= 0.01 && o.Temperature <= 100) {
 		fault("temperature: %v: want a number from 0.01 to 100", o.Temperature)
 	}
+	if o.MinCoverage != nil && !(*o.MinCoverage >= 0 && *o.MinCoverage <= 1) {
+		fault("min_coverage: %v: want a number from 0 to 1", *o.MinCoverage)
+	}
 	switch o.Divergence {
-	case "", ForwardKL, ReverseKL:
+	case "", ForwardKL, ReverseKL, ULD:
 		if o.Beta != nil {
 			fault("beta: only divergence %s has it", JSD)
 		}
@@ -66,18 +74,43 @@ func (o Options) Validate() error {
 			fault("beta: %v: want a number from 0 to 1", *o.Beta)
 		}
 	default:
-		fault("divergence: %q: want %s, %s or %s", o.Divergence, ForwardKL, ReverseKL, JSD)
+		fault("divergence: %q: want %s, %s, %s or %s", o.Divergence, ForwardKL, ReverseKL, JSD, ULD)
 	}
 	return errors.Join(faults...)
 }
 
-// beta is the generalized divergence's parameter for the options with defaults.
-func (o Options) beta() float64 {
+// ForClasses reports options that have no meaning for the classes of a classifier,
+// as Validate does.
+func (o Options) ForClasses() error {
+	var faults []error
+	if o.Divergence == ULD {
+		faults = append(faults, fmt.Errorf("divergence: %s compares tokens of two vocabularies: teacher and student have the same classes", ULD))
+	}
+	if o.MinCoverage != nil {
+		faults = append(faults, errors.New("min_coverage: it is of the tokens of answers: there are none"))
+	}
+	return errors.Join(faults...)
+}
+
+// compared is the divergence of the options with defaults.
+func (o Options) compared() divergence {
+	d := divergence{temperature: o.Temperature}
 	switch o.Divergence {
 	case ForwardKL:
-		return 0
 	case ReverseKL:
-		return 1
+		d.beta = 1
+	case ULD:
+		d.sorted = true
+	default:
+		d.beta = *o.Beta
 	}
-	return *o.Beta
+	return d
+}
+
+// minCoverage is MinCoverage or its default.
+func (o Options) minCoverage() float64 {
+	if o.MinCoverage == nil {
+		return 0.5
+	}
+	return *o.MinCoverage
 }

@@ -47,7 +47,7 @@ func (s *classifierStage) check(c *checker) {
 		c.subject("teacher", s.Teacher)
 	}
 	if s.Distill != nil {
-		c.options("distill", s.Distill.Validate())
+		c.options("distill", errors.Join(s.Distill.Validate(), s.Distill.ForClasses()))
 		if s.Teacher == "" {
 			c.blame("distill", "there is no teacher to follow")
 		}
