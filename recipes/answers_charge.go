@@ -37,7 +37,7 @@ func (s *answersStage) charge(r *Recipe) func(context.Context, func(string) stri
 		err = r.withDataset(ctx, made, name, func(d *datasets.Dataset) error {
 			known = true
 			o := distill.EstimateOptions{Price: price, Batch: s.BatchAPI != nil, Samples: s.samples()}
-			e, err := distill.EstimateAnswers(ctx, store, m.identity(), s.drafts(d, split, r.Seed), o)
+			e, err := distill.EstimateAnswers(ctx, store, m.teacherIdentity(), s.drafts(d, split, r.Seed), o)
 			c.Calls = e.Likely.Answers
 			c.Likely, c.Most = e.Likely.Cost.Dollars(), e.Worst.Cost.Dollars()
 			return err

@@ -99,7 +99,7 @@ func (r *Recipe) openServer(ctx context.Context, w *pipeline.Work, t *askedTeach
 		}
 	}
 	t.figures = func() map[string]any { return map[string]any{"calls": client.Stats()} }
-	return nil
+	return r.redacted(t, m)
 }
 
 // account is the name under which the store keeps what a stage spends.

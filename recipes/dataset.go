@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/internal/redact"
 	"github.com/retort-ml/retort/pipeline"
 )
 
@@ -17,12 +18,18 @@ import (
 type datasetStage struct {
 	Kind             string `yaml:"kind"`
 	datasets.Options `yaml:",inline"`
+	// Redact takes personal data out of examples before anything else is done with
+	// them; nil leaves them.
+	Redact *redactOptions `yaml:"redact,omitempty"`
 
 	found map[string]map[string][]string // what locate has found, by mixed source ("" without one)
 }
 
 func (s *datasetStage) check(c *checker) {
 	c.options("", s.Options.Validate())
+	if s.Redact != nil {
+		c.options("redact", s.Redact.validate())
+	}
 	_, splits := s.against(c.recipe)
 	for _, ref := range splits {
 		if head(ref) == c.name {
@@ -108,12 +115,13 @@ func (s *datasetStage) build(r *Recipe) pipeline.Stage {
 		return filepath.Base(f)
 	})
 	var extra map[string]any
+	outside = append(outside, s.Redact.files()...)
 	var inputs []string
 	for _, ref := range splits {
 		inputs = append(inputs, head(ref))
 		extra = map[string]any{"against": splits}
 	}
-	return pipeline.Stage{Inputs: unique(inputs), Files: outside, Fingerprint: fingerprint(datasetStage{Kind: s.Kind, Options: options}, extra), Version: "1",
+	return pipeline.Stage{Inputs: unique(inputs), Files: outside, Fingerprint: fingerprint(datasetStage{Kind: s.Kind, Options: options, Redact: s.Redact}, extra), Version: "1",
 		Run: func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) }}
 }
 
@@ -166,7 +174,7 @@ func expand(patterns []string) []string {
 	return files
 }
 
-func (s *datasetStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) error {
+func (s *datasetStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) (err error) {
 	o, err := s.located(r, w.Scratch)
 	if err != nil {
 		return err
@@ -174,6 +182,18 @@ func (s *datasetStage) run(ctx context.Context, w *pipeline.Work, r *Recipe) err
 	hooks := datasets.Hooks{Scratch: w.Scratch, Progress: func(rows int) { w.Progress(int64(rows), 0, "rows") }}
 	if _, splits := s.against(r); len(splits) > 0 {
 		hooks.Against = benchmarkTexts(w, splits)
+	}
+	redactor, err := s.Redact.redactor()
+	if err != nil {
+		return err
+	}
+	if redactor != nil {
+		vault, failed := redact.OpenVault(filepath.Join(r.store, vaultDir))
+		if failed != nil {
+			return failed
+		}
+		defer func() { err = errors.Join(err, vault.Close()) }()
+		hooks.Transform = func(e *datasets.Example) error { return redactExample(redactor, vault, e) }
 	}
 	d, err := datasets.Make(ctx, w.Dir, o, hooks)
 	if err != nil {

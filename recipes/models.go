@@ -79,7 +79,7 @@ func (r *Recipe) modelRef(ref string) modelRef {
 			return modelRef{files: recordedFiles(m.Recorded)}
 		}
 		if m.isRemote() {
-			return modelRef{}
+			return modelRef{files: m.redacting().files()}
 		}
 		files := []string{m.Path}
 		if f := m.Chat.file(); f != "" {

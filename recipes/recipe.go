@@ -42,6 +42,8 @@ type Source struct {
 	// Options say which server answers. Such a model, and recorded answers, can be
 	// asked, but not tuned.
 	api.Options `yaml:",inline"`
+	// Redact says which personal data no request to the server has.
+	Redact *redactOptions `yaml:"redact"`
 	// Recorded are rows with a prompt and an answer to it; several of one prompt
 	// are its samples.
 	Recorded *datasets.Input `yaml:"recorded"`

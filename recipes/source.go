@@ -58,6 +58,9 @@ func (d *decoder) sources(r *Recipe) {
 
 // remote checks a model that is asked through an API, or recorded.
 func (d *decoder) remote(r *Recipe, m *Source, blame func(key, format string, args ...any)) {
+	if m.isRecorded() && m.Redact != nil {
+		blame("redact", "nothing is sent anywhere")
+	}
 	for key, set := range map[string]bool{"path": m.Path != "", "hub": m.Hub != "", "revision": m.Revision != "", "chat": m.Chat != nil} {
 		if set {
 			blame(key, "it is of a model with weights; this one is asked through an API, or recorded")
@@ -80,6 +83,9 @@ func (d *decoder) remote(r *Recipe, m *Source, blame func(key, format string, ar
 		return
 	}
 	faults("", m.Options.Validate())
+	if m.Redact != nil {
+		faults("redact", m.Redact.validate())
+	}
 	if m.API == "" {
 		return
 	}

@@ -77,6 +77,9 @@ func (r *Recipe) asked(extra map[string]any, refs ...string) map[string]any {
 		switch {
 		case ok && m.isRemote():
 			extra["server "+ref] = m.identity()
+			if o := m.redacting(); o != nil && !o.Off {
+				extra["redacted "+ref] = keyed(reflect.ValueOf(o))
+			}
 		case ok && m.isRecorded():
 			extra["recorded "+ref] = keyed(reflect.ValueOf(recordedForm(m.Recorded)))
 		}
