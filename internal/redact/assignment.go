@@ -58,26 +58,32 @@ func nameOf(reversed []byte) (password, ok bool) {
 	return false, false
 }
 
-const maxSecretBytes = 4096
+// maxSecretBytes is how far the end of a value is looked for.
+const maxSecretBytes = 512
 
-// assignment looks for the value of a secret behind the colon or equals sign at i.
-func assignment(text string, i int, add found) {
+// assignment looks for the value of a secret behind the colon or equals sign at
+// i, and returns the end of what it has found.
+func assignment(text string, i int, add found) int {
 	if i == 0 || text[i-1] == text[i] || i+1 < len(text) && (text[i+1] == '=' && text[i] == '=' || text[i+1] == ':') {
-		return
+		return 0
 	}
 	password, ok := secretName(text, i)
 	if !ok {
-		return
+		return 0
 	}
 	start := i + 1
 	for start < len(text) && start-i < 8 && strings.IndexByte(" =>*", text[start]) >= 0 {
 		start++
 	}
 	start, end, quoted := secretValue(text, start)
-	value := text[start:end]
-	if isSecretValue(value, password, quoted, text[i] == '=') && (quoted || end == len(text) || text[end] != '(') {
-		add(Key, start, end)
+	if !isSecretValue(text[start:end], password, quoted, text[i] == '=') || !quoted && end < len(text) && text[end] == '(' {
+		return 0
 	}
+	if end-start == maxSecretBytes {
+		end = keyEnd(text, end, "+/=")
+	}
+	add(Key, start, end)
+	return end
 }
 
 // secretValue returns the value at start: what is in quotes, or up to white space
@@ -103,12 +109,23 @@ func secretValue(text string, start int) (from, end int, quoted bool) {
 		return start, start, false
 	}
 	end = start
-	for end < len(text) && end-start < maxSecretBytes && text[end] > ' ' && strings.IndexByte("\"'`,;&<>()[]{}|", text[end]) < 0 &&
-		!strings.HasPrefix(text[end:], "\\n") && !strings.HasPrefix(text[end:], "，") && !strings.HasPrefix(text[end:], "。") {
+	for end < len(text) && end-start < maxSecretBytes && !endsValue[text[end]] &&
+		!(text[end] == '\\' && strings.HasPrefix(text[end:], "\\n")) && !(text[end] == 0xe3 && strings.HasPrefix(text[end:], "。")) {
 		end++
 	}
 	return start, start + len(strings.TrimRight(text[start:end], ".!?:*")), false
 }
+
+// endsValue are the bytes that end a value without quotes.
+var endsValue = func() (ends [256]bool) {
+	for c := range ' ' + 1 {
+		ends[c] = true
+	}
+	for _, c := range "\"'`,;&<>()[]{}|" {
+		ends[c] = true
+	}
+	return ends
+}()
 
 // noSecrets are values that stand where a secret will be.
 const noSecrets = ` password passwd string null none nil true false undefined required optional example secret token changeme text hidden str int bool bytes any `

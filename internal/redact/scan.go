@@ -36,7 +36,8 @@ func isHex(c byte) bool   { return class[c]&hexadecimal != 0 }
 // not read again.
 func scan(text string, add found) {
 	pem := pemFinder{text: text}
-	free := 0 // what is before belongs to a number that was found
+	free := 0  // what is before belongs to a number that was found
+	value := 0 // what is before belongs to a secret that was found
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case class[c] != 0:
@@ -57,12 +58,14 @@ func scan(text string, add found) {
 			if strings.HasPrefix(text[i:], "://") {
 				urlCredentials(text, i, add)
 			}
-			assignment(text, i, add)
+			if i >= value {
+				value = assignment(text, i, add)
+			}
 			if i == 0 || text[i-1] != ':' && !isAlnum(text[i-1]) {
 				ipv6(text, i, add)
 			}
-		case c == '=':
-			assignment(text, i, add)
+		case c == '=' && i >= value:
+			value = assignment(text, i, add)
 		case c == '-':
 			pem.find(i, add)
 		}
@@ -72,7 +75,7 @@ func scan(text string, add found) {
 // number looks for the kinds that begin with a digit, the most certain ones
 // first, and returns the end of what it has found.
 func number(text string, i int, add found) (end int) {
-	if dotted(text, i, add) || !startsNumber(text, i) {
+	if dotted(text, i, add) || !hasDigits(text, i, 7) || !startsNumber(text, i) {
 		return 0
 	}
 	if end := card(text, i); end > 0 {
@@ -102,9 +105,37 @@ func token(text string, i int, add found) {
 	}
 	if end := iban(text, i); end > 0 {
 		add(IBAN, i, end)
-	} else if end := nationalID(text, i); end > 0 {
-		add(NationalID, i, end)
+	} else if codeStarts(text, i) {
+		if end := nationalID(text, i); end > 0 {
+			add(NationalID, i, end)
+		}
 	}
+}
+
+// hasDigits tells whether there are n digits from i on with no more than two
+// other bytes between two of them: what has fewer is no number of these kinds.
+func hasDigits(text string, i, n int) bool {
+	for k := i; k < len(text) && n > 0; k++ {
+		if isDigit(text[k]) {
+			n--
+		} else if k > i+1 && !isDigit(text[k-1]) && !isDigit(text[k-2]) {
+			break
+		}
+	}
+	return n == 0
+}
+
+// codeStarts tells whether one to six letters stand at i and then a digit: what
+// all national numbers that begin with a letter begin with.
+func codeStarts(text string, i int) bool {
+	k := i
+	for k < len(text) && k-i < 7 && class[text[k]]&letter != 0 {
+		k++
+	}
+	if k-i <= 2 && k < len(text) && (text[k] == ' ' || text[k] == '-' || text[k] == '.') {
+		k++
+	}
+	return k-i < 7 && k < len(text) && isDigit(text[k])
 }
 
 // startsNumber tells whether a number can start at i: not amid another one, a

@@ -39,8 +39,8 @@ func keyEnd(text string, i int, extra string) int {
 // secret looks for a key with a prefix, a JSON web token, or what an HTTP
 // authorization carries, at i.
 func secret(text string, i int, add found) {
-	if !prefixBytes[text[i]] || i > 0 && text[i-1] == '-' {
-		return // the end of a long key is not read again
+	if !prefixBytes[text[i]] || i > 1 && (text[i-1] == '-' || text[i-1] == '.') && isAlnum(text[i-2]) {
+		return // the rest of a long key is not read again
 	}
 	rest := text[i:]
 	for _, p := range prefixes {
@@ -61,7 +61,7 @@ func secret(text string, i int, add found) {
 	}
 	switch {
 	case strings.HasPrefix(rest, "eyJ"):
-		end := keyEnd(text, i, ".=")
+		end := keyEnd(text, i, ".")
 		token := strings.TrimRight(text[i:end], ".")
 		if parts := strings.Split(token, "."); len(parts) >= 3 && len(parts[0]) >= 10 && len(parts[1]) >= 4 {
 			add(Key, i, i+len(token))
