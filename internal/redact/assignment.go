@@ -76,7 +76,7 @@ func assignment(text string, i int, add found) int {
 		start++
 	}
 	start, end, quoted := secretValue(text, start)
-	if !isSecretValue(text[start:end], password, quoted, text[i] == '=') || !quoted && end < len(text) && text[end] == '(' {
+	if !isSecretValue(text[start:end], password, quoted, text[i] == '=') || !quoted && end < len(text) && (text[end] == '(' || text[end] == '[') {
 		return 0
 	}
 	if end-start == maxSecretBytes {
@@ -109,11 +109,18 @@ func secretValue(text string, start int) (from, end int, quoted bool) {
 		return start, start, false
 	}
 	end = start
-	for end < len(text) && end-start < maxSecretBytes && !endsValue[text[end]] &&
+	for end < len(text) && end-start < maxSecretBytes && !endsValue[text[end]] && !(text[end] == '&' && startsParameter(text[end+1:])) &&
 		!(text[end] == '\\' && strings.HasPrefix(text[end:], "\\n")) && !(text[end] == 0xe3 && strings.HasPrefix(text[end:], "。")) {
 		end++
 	}
-	return start, start + len(strings.TrimRight(text[start:end], ".!?:*")), false
+	return start, start + len(strings.TrimRight(text[start:end], ".?:*")), false
+}
+
+// startsParameter tells whether a name and an equals sign stand at the start of
+// text: the next parameter of a query.
+func startsParameter(text string) bool {
+	end := keyEnd(text[:min(len(text), maxSecretName)], 0, "")
+	return end > 0 && end < len(text) && text[end] == '='
 }
 
 // endsValue are the bytes that end a value without quotes.
@@ -121,7 +128,7 @@ var endsValue = func() (ends [256]bool) {
 	for c := range ' ' + 1 {
 		ends[c] = true
 	}
-	for _, c := range "\"'`,;&<>()[]{}|" {
+	for _, c := range "\"'`,;<>()[]{}|" {
 		ends[c] = true
 	}
 	return ends

@@ -49,7 +49,7 @@ func localStart(text string, i int) int {
 	for start < i && !isAlnum(text[start]) && text[start] < utf8.RuneSelf && text[start] != '_' {
 		start++ // what opens a quotation, or a path
 	}
-	if at := strings.LastIndexAny(text[start:i], "/'`|"); at >= 0 {
+	if at := strings.LastIndexAny(text[start:i], "/`|"); at >= 0 {
 		start += at + 1
 	}
 	return start

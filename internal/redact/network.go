@@ -132,8 +132,9 @@ func mac(text string, i int, add found) {
 
 const maxCredentialBytes = 4096
 
-// urlCredentials looks for user:password@ behind the :// at i.
-func urlCredentials(text string, i int, add found) {
+// urlCredentials looks for user:password@ behind the :// at i and returns the end
+// of what it has found.
+func urlCredentials(text string, i int, add found) int {
 	start := i + 3
 	at := 0
 	for k := start; k < len(text) && k-start < maxCredentialBytes; k++ {
@@ -147,5 +148,7 @@ func urlCredentials(text string, i int, add found) {
 	}
 	if at > start && strings.IndexByte(text[start:at], ':') >= 0 {
 		add(URLCredentials, start, at)
+		return at
 	}
+	return 0
 }

@@ -37,7 +37,7 @@ func isHex(c byte) bool   { return class[c]&hexadecimal != 0 }
 func scan(text string, add found) {
 	pem := pemFinder{text: text}
 	free := 0  // what is before belongs to a number that was found
-	value := 0 // what is before belongs to a secret that was found
+	value := 0 // likewise to a secret
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case class[c] != 0:
@@ -48,7 +48,7 @@ func scan(text string, add found) {
 				free = number(text, i, add)
 			}
 			token(text, i, add)
-		case c == '@':
+		case c == '@' && i > value:
 			email(text, i, add)
 		case c == '+' && i >= free:
 			free = max(free, international(text, i, add))
@@ -56,7 +56,7 @@ func scan(text string, add found) {
 			free = max(free, areaInParentheses(text, i, add))
 		case c == ':':
 			if strings.HasPrefix(text[i:], "://") {
-				urlCredentials(text, i, add)
+				value = max(value, urlCredentials(text, i, add))
 			}
 			if i >= value {
 				value = assignment(text, i, add)
