@@ -1,6 +1,9 @@
 package redact
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // secretNames end the names of secret values, in small letters without dashes
 // and underscores. Those that are true are passwords, which may be plain words.
@@ -18,8 +21,11 @@ const maxSecretName = 40
 // secretName returns whether the name that ends at end is one of a secret, and
 // whether of a password.
 func secretName(text string, end int) (password, ok bool) {
-	for end > 0 && (strings.IndexByte(" \"'\\*`", text[end-1]) >= 0) && end > 0 {
+	for end > 0 && strings.IndexByte(" \"'\\*`", text[end-1]) >= 0 {
 		end--
+	}
+	if strings.HasSuffix(text[:end], " is") {
+		end -= len(" is")
 	}
 	// The last parts of the name, joined, until one of the names comes out.
 	var name []byte
@@ -76,7 +82,7 @@ func assignment(text string, i int, add found) int {
 		start++
 	}
 	start, end, quoted := secretValue(text, start)
-	if !isSecretValue(text[start:end], password, quoted, text[i] == '=') || !quoted && end < len(text) && (text[end] == '(' || text[end] == '[') {
+	if !quoted && isReference(text, i, start, end) || !isSecretValue(text[start:end], password, quoted, text[i] == '=') {
 		return 0
 	}
 	if end-start == maxSecretBytes {
@@ -116,6 +122,20 @@ func secretValue(text string, start int) (from, end int, quoted bool) {
 	return start, start + len(strings.TrimRight(text[start:end], ".?:*")), false
 }
 
+// isReference tells whether what stands behind the equals sign or colon at i is
+// an expression of a programming language: a call, an element, another variable.
+func isReference(text string, i, start, end int) bool {
+	if end < len(text) && (text[end] == '(' || text[end] == '[') {
+		return true
+	}
+	value := text[start:end]
+	if _, ok := secretName(value, len(value)); ok {
+		return true
+	}
+	name := strings.Trim(strings.ToLower(value), "abcdefghijklmnopqrstuvwxyz_.") == ""
+	return name && (start > i+1 || strings.IndexByte(value, '.') > 0)
+}
+
 // startsParameter tells whether a name and an equals sign stand at the start of
 // text: the next parameter of a query.
 func startsParameter(text string) bool {
@@ -141,7 +161,10 @@ const noSecrets = ` password passwd string null none nil true false undefined re
 // placeholder, a variable or prose.
 func isSecretValue(value string, password, quoted, assigned bool) bool {
 	if len(value) < 4 || len(value) > maxSecretBytes || strings.Contains(noSecrets, " "+strings.ToLower(value)+" ") ||
-		strings.IndexByte("$<{%[*", value[0]) >= 0 || allSame(value) || strings.HasPrefix(value, "://") || strings.HasPrefix(value, "//") {
+		strings.IndexByte("$<{%[*", value[0]) >= 0 || allSame(value) || value[0] == '/' && strings.IndexByte(value[1:], '/') >= 0 {
+		return false
+	}
+	if strings.IndexFunc(value, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }) < 0 {
 		return false
 	}
 	symbols := strings.ContainsAny(value, "!@#$%^&*+~=/")

@@ -15,7 +15,9 @@ func card(text string, i int) int {
 		run++
 	}
 	if run-i >= minCardDigits {
-		if run-i <= maxCardDigits && endsNumber(text, run) && isCard(text[i:run]) {
+		digits := text[i:run]
+		identity := len(digits) == 18 && isResidentCN(digits) // the stronger form, with a date
+		if run-i <= maxCardDigits && endsNumber(text, run) && isCard(digits) && !identity {
 			return run
 		}
 		return 0

@@ -11,6 +11,7 @@ const (
 	identityTopic
 	securityTopic // a US social security number, which has no checksum
 	versionTopic
+	networkTopic
 	otherTopic // an order, a price, a measure: surely not personal
 )
 
@@ -28,8 +29,10 @@ var topicWords = map[topic]string{
 		personnummer personnr samordningsnummer cpr personnummeret fødselsnummer rut kimlik tckn tfn ppsn ppsno pps
 		hetu henkilötunnus ahv avs mynumber niss rijksregisternummer`,
 	securityTopic: `ssn ssns social security`,
-	versionTopic:  `version versions v ver release released build firmware kernel driver chrome firefox safari section chapter clause`,
-	otherTopic: `order orders invoice tracking parcel shipment isbn issn ean gtin upc sku serial model part item ticket case ref reference
+	versionTopic: `version versions v ver release released build firmware kernel ec driver chrome firefox safari section sec chapter clause
+		python openssl macos ios php java`,
+	networkTopic: `ip ips ipv4 address addr adresse host server dns ping gateway client peer nameserver`,
+	otherTopic: `buffer order orders invoice tracking parcel shipment isbn issn ean gtin upc sku serial model part item ticket case ref reference
 		transaction receipt product article policy contract batch lot po commit hash population price total sum amount cost
 		usd eur gbp dollars euros km miles meters bestellung bestellnummer rechnung rechnungsnummer auftrag kundennummer artikel
 		commande facture pedido factura ordine fattura bestelling factuur order-id doi pmid pmcid patent nct`,

@@ -135,7 +135,7 @@ func isIndividualJP(s string) bool {
 
 func isResidentCN(s string) bool {
 	year := integer(s[6:10])
-	return s[0] != '0' && year >= 1900 && year < 2100 && isDate(s[12:14], s[10:12]) &&
+	return s[0] != '0' && year >= 1850 && year < 2100 && isDate(s[12:14], s[10:12]) &&
 		"10X98765432"[weighted(s, 7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)%11] == s[17]
 }
 

@@ -25,11 +25,18 @@ func dotted(text string, i int, add found) bool {
 	if err != nil || address.IsLoopback() || address.IsUnspecified() || text[i:end] == "255.255.255.255" {
 		return false
 	}
-	if topicOf(text, i, end) == versionTopic {
+	about := topicOf(text, i, end)
+	if about == versionTopic || isOutline(text[i:end]) && about != networkTopic {
 		return true
 	}
 	add(IP, i, end)
 	return true
+}
+
+// isOutline tells whether an address can be the number of a section, a version or
+// an object identifier: four digits, but for those that public name servers have.
+func isOutline(address string) bool {
+	return len(address) == len("1.2.3.4") && strings.Trim(address, address[:1]+".") != ""
 }
 
 // startsAddress tells whether an address can start at i: not a version, such as

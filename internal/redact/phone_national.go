@@ -67,7 +67,7 @@ var nationals = []national{
 // nationalPhone returns the end of the phone number at i in a notation without
 // a plus, 0 if there is none.
 func nationalPhone(text string, i int) int {
-	if strings.HasPrefix(text[i:], "00") && i+2 < len(text) {
+	if strings.HasPrefix(text[i:], "00") && i+2 < len(text) && !isPair(text, i-3) {
 		k := i + 2
 		if text[k] == ' ' {
 			k++
@@ -83,7 +83,7 @@ func nationalPhone(text string, i int) int {
 	best, about := 0, topic(-1)
 	for _, n := range nationals {
 		s, end := match(text, i, n.shape)
-		if end <= best || !endsNumber(text, end) || !n.valid(s) {
+		if end <= best || !endsNumber(text, end) || !n.valid(s) || amidPairs(text, i, end, n.shape) {
 			continue
 		}
 		if about < 0 {
@@ -94,4 +94,19 @@ func nationalPhone(text string, i int) int {
 		}
 	}
 	return best
+}
+
+// amidPairs tells whether the five pairs of digits from i to end are some of more
+// pairs, as in a dump of bytes.
+func amidPairs(text string, i, end int, shape string) bool {
+	if !strings.HasPrefix(shape, "dd") || len(shape) != len("dd dd dd dd dd") || shape[2] == 'd' {
+		return false
+	}
+	return isPair(text, i-3) || isPair(text, end+1)
+}
+
+// isPair tells whether two hexadecimal digits stand alone at i.
+func isPair(text string, i int) bool {
+	return i >= 0 && i+2 <= len(text) && isHex(text[i]) && isHex(text[i+1]) &&
+		(i == 0 || !isAlnum(text[i-1])) && (i+2 == len(text) || !isAlnum(text[i+2]))
 }

@@ -42,10 +42,10 @@ func main() {
 			}
 		}
 	}
-	for line := range strings.SplitSeq(strings.TrimSpace(mixed), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(mixed+strings.TrimSpace(second)), "\n") {
 		write(label(line, "", ""))
 	}
-	for line := range strings.SplitSeq(strings.TrimSpace(negatives), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(negatives+strings.TrimSpace(code)), "\n") {
 		write(example{Text: line})
 	}
 }

@@ -157,3 +157,21 @@ id 1700000000123
 Mr. Smith lives in New York.
 Ä Ö Ü ß é à 你好 привет
 `
+
+// code holds what was found wrongly in source and documentation, later than the
+// detectors.
+const code = `
+password = encryption_algorithm.password
+self.key_password = key_password
+config.Certificates[0].PrivateKey = testRSA2048PrivateKey
+hs.masterSecret = hs.sessionState.secret
+challengePassword = ignored challenge
+PWD: '/Users/ann',
+"safety_pin": "🧷",
+Prints: <Buffer 01 02 03 04 05 06 07 08>
+<Buffer 66 00 68 00 71 00 77 00 68>
+1f ff 81 03 01 01 05 50 6f 69
+ObjectIdentifier("2.5.4.5")
+RFC 7540, sec 8.1.2.6
+the contents (EC 3.1.1.11) activity
+`
