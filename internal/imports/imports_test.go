@@ -28,6 +28,7 @@ var allowed = map[string][]string{
 	"internal/gradcheck":   {},
 	"internal/extsort":     {},
 	"internal/overlap":     {"internal/extsort"},
+	"internal/redact":      {},
 	"internal/safetensors": {"internal/atomicfile"},
 	"internal/gguf":        {"internal/atomicfile"},
 	"internal/tokenizer":   {"internal/atomicfile"},
