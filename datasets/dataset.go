@@ -24,6 +24,7 @@ type Example struct {
 	Source    string   `parquet:"source,optional"`    // name of the mixed dataset that it came from
 	File      string   `parquet:"file"`               // base name of the source
 	Row       int      `parquet:"row"`                // in that file, from 0
+	Weight    float32  `parquet:"-"`                  // of its loss; 0 means 1
 }
 
 // bytes is about the memory that the example takes.

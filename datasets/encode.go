@@ -162,6 +162,7 @@ func (f Format) encode(tok Encoder, e *Example) (out Encoded, err error) {
 			return out, err
 		}
 	}
+	out.Weight = e.Weight
 	if i := slices.IndexFunc(out.Tokens, func(id int32) bool { return id < 0 }); i >= 0 {
 		return out, fmt.Errorf("the tokenizer gave the id %d", out.Tokens[i])
 	}

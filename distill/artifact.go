@@ -39,6 +39,7 @@ type Row struct {
 	PromptTokens    int32             `parquet:"prompt_tokens"`
 	AnswerTokens    int32             `parquet:"answer_tokens"`    // of Tokens, where there are any
 	ReasoningTokens int32             `parquet:"reasoning_tokens"` // of the answer's
+	Pieces          []byte            `parquet:"pieces,optional"`  // tokens by their bytes, as TokenPieces reads them; none of teachers that tell ids alone
 	Top             []model.TopTokens `parquet:"-"`                // per token; topk.arrow holds it
 }
 
@@ -55,7 +56,11 @@ func NewRow(id, teacher string, r Request, a Answer) Row {
 	if tokens == 0 {
 		tokens = a.AnswerTokens
 	}
-	return Row{ID: id, Sample: int32(r.Sample), Weight: 1, Prompt: r.Prompt, Messages: r.Messages, Tools: r.Tools,
+	var pieces []byte
+	if len(a.Pieces) > 0 {
+		pieces = appendPieces(nil, a.Pieces)
+	}
+	return Row{ID: id, Sample: int32(r.Sample), Weight: 1, Pieces: pieces, Prompt: r.Prompt, Messages: r.Messages, Tools: r.Tools,
 		Answer: a.Text, Reasoning: a.Reasoning, ToolCalls: a.ToolCalls, Model: a.Model, Tokens: a.Tokens, Finish: a.Finish, RequestHash: r.Key(teacher).String(),
 		PromptTokens: int32(a.PromptTokens), AnswerTokens: int32(tokens), ReasoningTokens: int32(a.ReasoningTokens), Top: a.Top}
 }

@@ -98,7 +98,7 @@ func TestOptionsValidate(t *testing.T) {
 		{distill.Options{Alpha: new(-0.1)}, "alpha: -0.1"},
 		{distill.Options{Temperature: -1}, "temperature: -1"},
 		{distill.Options{Temperature: 0.001}, "temperature: 0.001"},
-		{distill.Options{Divergence: "kl"}, `divergence: "kl": want forward_kl, reverse_kl or jsd`},
+		{distill.Options{Divergence: "kl"}, `divergence: "kl": want forward_kl, reverse_kl, jsd or uld`},
 		{distill.Options{Beta: new(0.5)}, "beta: only divergence jsd has it"},
 		{distill.Options{Divergence: distill.JSD, Beta: new(2.0)}, "beta: 2"},
 	} {

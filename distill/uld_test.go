@@ -166,7 +166,7 @@ func BenchmarkUniversalRowLoss(b *testing.B) {
 	for i := range n {
 		top := model.TopTokens{}
 		for j := range k {
-			top.IDs, top.LogProbs = append(top.IDs, int32(j)), append(top.LogProbs, float32(-2-0.1*float64(j)))
+			top.IDs, top.LogProbs = append(top.IDs, int32(j)), append(top.LogProbs, float32(-3-0.1*float64(j)))
 		}
 		places = append(places, top)
 		batch.Targets, batch.Weights = append(batch.Targets, rng.Int32N(v)), append(batch.Weights, 1)

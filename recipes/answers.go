@@ -34,6 +34,10 @@ type answersStage struct {
 	Batch          int    `yaml:"batch"`      // of a local teacher, answers under way at a time; 0 means 32
 	model.Sampling `yaml:",inline"`
 
+	// Pieces keeps the bytes of a local teacher's tokens and alternatives, for students
+	// with another tokenizer. A server's are always kept, with top_k.
+	Pieces bool `yaml:"pieces,omitempty"`
+
 	Samples int    `yaml:"samples,omitempty"` // answers to each prompt; 0 means 1
 	Schema  string `yaml:"schema,omitempty"`  // file of a JSON schema that a server is to keep answers to
 
@@ -141,6 +145,12 @@ func (s *answersStage) checkTeacher(c *checker) {
 	}
 	if given && m.isRecorded() && (s.TopK != 0 || s.LabelProbs) {
 		c.blame("top_k", "recorded answers have no probabilities")
+	}
+	switch {
+	case s.Pieces && !local:
+		c.blame("pieces", "it is of local teachers: a server's tokens are kept with top_k anyway, and recorded answers have none")
+	case s.Pieces && s.TopK == 0:
+		c.blame("pieces", "there is nothing to keep without top_k")
 	}
 	if s.samples() > 1 && s.Temperature == 0 && !(given && m.isRecorded()) {
 		c.blame("samples", "at temperature 0 all answers to a prompt are one: set temperature")

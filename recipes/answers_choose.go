@@ -189,6 +189,9 @@ func (a *answering) row(x *answered, t taught) distill.Row {
 	if changed { // the teacher's tokens are of another text
 		answer.Tokens, answer.LogProbs, answer.Top, answer.Pieces = nil, nil, nil, nil
 	}
+	if a.Pieces {
+		answer.Pieces = a.teacher.pieces(&answer)
+	}
 	answer.Text = t.text
 	row := distill.NewRow(x.example.ID, a.teacher.Identity(), x.requests[at], answer)
 	row.Prompt, row.Weight = x.example.Prompt, float32(t.weight)

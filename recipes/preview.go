@@ -88,7 +88,7 @@ func (r *Recipe) Preview(ctx context.Context, made func(stage string) string, o 
 	}
 	defer os.RemoveAll(temporary)
 	var p *Preview
-	examples, err := r.previewExamples(ctx, made, subject, temporary)
+	examples, err := r.previewExamples(ctx, made, subject, l, temporary)
 	if err == nil {
 		p, err = subject.preview(ctx, l, examples, o, r.Seed)
 	}

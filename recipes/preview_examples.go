@@ -12,9 +12,9 @@ import (
 	"github.com/retort-ml/retort/distill"
 )
 
-// previewExamples are the examples that the stage encodes. A dataset that is yet
+// previewExamples are the examples that the stage encodes for l. A dataset that is yet
 // to be made is made in temporary.
-func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, p previewed, temporary string) (iter.Seq2[datasets.Example, error], error) {
+func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, p previewed, l *loaded, temporary string) (iter.Seq2[datasets.Example, error], error) {
 	if _, ok := r.find(p.on).(*answersStage); ok {
 		dir := made(p.on)
 		if dir == "" {
@@ -24,7 +24,7 @@ func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, 
 		if err != nil {
 			return nil, err
 		}
-		return datasets.Each(textsOf(a)), nil
+		return datasets.Each(textsOf(a, l.writer)), nil
 	}
 	name, split, _ := strings.Cut(p.on, ".")
 	d, err := r.previewDataset(ctx, made(name), name, temporary)

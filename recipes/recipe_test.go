@@ -29,8 +29,11 @@ func TestBuiltinRecipesLoadAndPlan(t *testing.T) {
 			if err := os.WriteFile(data, []byte("any"), 0o666); err != nil {
 				t.Fatal(err)
 			}
-			if name == "banking77" {
-				if r, err = recipes.Load(name, "data.files={train: ["+data+"], test: ["+data+"]}"); err != nil {
+			if sets := map[string][]string{
+				"banking77": {"data.files={train: [" + data + "], test: [" + data + "]}"},
+				"gsm8k":     {"data.files=" + data, "models.gpt3.recorded.files=" + data},
+			}[name]; sets != nil {
+				if r, err = recipes.Load(name, sets...); err != nil {
 					t.Fatal(err)
 				}
 			}

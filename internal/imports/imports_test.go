@@ -20,7 +20,6 @@ const module = "github.com/retort-ml/retort/"
 var allowed = map[string][]string{
 	"internal/atomicfile":  {},
 	"internal/random":      {},
-	"internal/redact":      {"internal/atomicfile"},
 	"internal/bytesize":    {},
 	"internal/memory":      {},
 	"internal/imports":     {},
@@ -49,7 +48,7 @@ var allowed = map[string][]string{
 	"eval":                 {"datasets", "internal/atomicfile"},
 	"recipes/helpdesk/gen": {"datasets", "internal/atomicfile"},
 	"internal/bench":       {"datasets", "train", "internal/model", "internal/compute", "internal/compute/cpu", "internal/random", "internal/bytesize", "internal/memory", "internal/spelling"},
-	"recipes":              {"distill/api", "distill/refine", "internal/outbound", "internal/redact", "internal/hub", "internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
+	"recipes":              {"distill/api", "distill/refine", "internal/redact", "internal/hub", "internal/chat", "internal/chat/jinja", "pipeline", "datasets", "train", "distill", "quantize", "eval", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/random", "internal/atomicfile", "internal/bytesize", "internal/memory", "internal/spelling"},
 	"internal/outbound":    {},
 	"internal/hub":         {"internal/outbound"},
 	"internal/checkpoint":  {"quantize", "internal/chat", "internal/model", "internal/tokenizer", "internal/compute", "internal/compute/cpu", "internal/safetensors", "internal/gguf", "internal/atomicfile"},
