@@ -3,6 +3,8 @@ package distill
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/internal/autodiff"
@@ -21,9 +23,10 @@ type Objective struct {
 	teacher    *TopTable
 	alpha      float64
 	divergence divergence
+	scratch    sync.Pool // *topScratch
 }
 
-// Bytes is the memory that the teacher's probabilities take.
+// Bytes is the memory that the teacher's probabilities take between two calls.
 func (d *Objective) Bytes() int64 { return d.teacher.Bytes() }
 
 // NewObjective makes the objective of examples whose indices are t's.
@@ -46,16 +49,44 @@ func (d *Objective) RowLoss(b datasets.Batch, rows []int32) (autodiff.RowLoss, e
 	for i, r := range rows {
 		row := lossRow{example: int(b.Example[r]), offset: int(b.Offset[r]), target: b.Targets[r], weight: float64(b.Weights[r])}
 		if row.offset >= 0 {
-			var err error
-			if row.ids, row.logProbs, err = d.teacher.At(row.example, row.offset); err != nil {
+			if err := d.teacher.check(row.example, row.offset); err != nil {
 				return nil, fmt.Errorf("distillation: %w", err)
 			}
 		}
 		list[i] = row
 	}
 	return func(dev compute.Device, logits compute.Mat, from, to int) (float64, error) {
-		return d.loss(dev, logits, list[from:to])
+		s, ok := d.scratch.Get().(*topScratch)
+		if !ok {
+			s = new(topScratch)
+		}
+		defer d.scratch.Put(s)
+		part := slices.Clone(list[from:to])
+		if err := d.teacher.fill(part, s); err != nil {
+			return 0, fmt.Errorf("distillation: %w", err)
+		}
+		return d.loss(dev, logits, part)
 	}, nil
+}
+
+// fill looks up what the teacher says about rows, which lasts until s is used
+// again: 8 bytes for every alternative, of the rows of one call.
+func (t *TopTable) fill(rows []lossRow, s *topScratch) error {
+	s.reset()
+	for i := 0; i < len(rows); {
+		r, n := &rows[i], 1
+		for i+n < len(rows) && rows[i+n].example == r.example && rows[i+n].offset == r.offset+n {
+			n++
+		}
+		if r.offset >= 0 {
+			err := t.read(r.example, r.offset, n, s, func(j int, p Place) { rows[i+j].Place = p })
+			if err != nil {
+				return err
+			}
+		}
+		i += n
+	}
+	return nil
 }
 
 // lossRow is a supervised row, with the teacher's alternatives if it has any.
@@ -63,8 +94,7 @@ type lossRow struct {
 	example, offset int
 	target          int32
 	weight          float64
-	ids             []int32
-	logProbs        []float32
+	Place
 }
 
 // check tells whether the row fits a vocabulary of v.
@@ -72,7 +102,7 @@ func (r *lossRow) check(v int) error {
 	if r.target < 0 || int(r.target) >= v {
 		return fmt.Errorf("distillation: example %d: target token id %d is outside the student's vocabulary of %d", r.example, r.target, v)
 	}
-	for _, id := range r.ids {
+	for _, id := range r.IDs {
 		if int(id) >= v {
 			return fmt.Errorf("distillation: example %d: the teacher's token id %d is outside the student's vocabulary of %d: they need the same tokenizer", r.example, id, v)
 		}
@@ -92,22 +122,22 @@ func (d *Objective) loss(dev compute.Device, logits compute.Mat, rows []lossRow)
 			return 0, err
 		}
 		targets[i], weights[i] = r.target, float32(r.weight)
-		if r.ids == nil {
+		if r.IDs == nil {
 			continue
 		}
 		weights[i] = 1
 		values := row(i)
-		scores[i] = make([]float64, len(r.ids)+1)
-		for j, id := range r.ids {
+		scores[i] = make([]float64, len(r.IDs)+1)
+		for j, id := range r.IDs {
 			scores[i][j] = float64(values[id])
 		}
-		scores[i][len(r.ids)] = float64(values[r.target])
+		scores[i][len(r.IDs)] = float64(values[r.target])
 	}
 	// The wide part by the device's kernel: it leaves the probabilities, but 1
 	// less at the target, and the target's loss, from which the log-sum-exp follows.
 	dev.CrossEntropy(logits, targets, weights, losses)
 	eachRow(n, func(s *rowScratch, i int) {
-		if r := &rows[i]; r.ids != nil {
+		if r := &rows[i]; r.IDs != nil {
 			losses[i] = d.row(s, row(i), r, scores[i], losses[i])
 		} else {
 			losses[i] *= r.weight

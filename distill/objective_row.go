@@ -13,21 +13,19 @@ const studentFloor = 1e-30
 
 // row returns the loss of one row, and replaces p (V), which holds the
 // probabilities but at the target, by its gradient. scores (K+1) are the logits
-// of r.ids and of the target, crossEntropy the target's loss.
+// of r.IDs and of the target, crossEntropy the target's loss.
 //
 // With x_j the log-probabilities of the stored tokens, x_0 = log P that of the
 // tail's mass, and g = dD/dx, the gradient in the logit of token v is
 //
 //	stored:  g_v − p_v·G        tail:  g_0·p_v/P − p_v·G,     G = Σ g
 func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64, crossEntropy float64) float64 {
-	k := len(r.ids)
+	k := len(r.IDs)
 	logSumExp := crossEntropy + scores[k]
 	teacher, student, grad := s.grow(k + 1)
-	teacherTail := 1.0
 	p[r.target] = float32(math.Exp(-crossEntropy))
-	for j, id := range r.ids {
-		teacher[j] = float64(r.logProbs[j])
-		teacherTail -= math.Exp(teacher[j])
+	for j, id := range r.IDs {
+		teacher[j] = float64(r.LogProbs[j])
 		student[j] = scores[j] - logSumExp
 		p[id] = 0
 	}
@@ -36,7 +34,7 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64
 		outcomes++
 		mass = sum(p)
 		open = mass >= studentFloor // otherwise the floor is the tail, a constant
-		teacher[k] = math.Log(max(teacherTail, teacherFloor))
+		teacher[k] = float64(r.Rest)
 		student[k] = math.Log(max(mass, studentFloor))
 	}
 	for j := range k {
@@ -53,7 +51,7 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, scores []float64
 	}
 	a, c := r.weight*d.alpha, r.weight*(1-d.alpha)
 	scale(p, float32(a*(tail-total)+c))
-	for j, id := range r.ids {
+	for j, id := range r.IDs {
 		p[id] = float32(a*(grad[j]-s.probs[j]*total) + c*s.probs[j])
 	}
 	p[r.target] -= float32(c)

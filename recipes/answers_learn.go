@@ -20,7 +20,11 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 		if l.stage.Distill != nil {
 			return nil, nil, fmt.Errorf("distill: the teacher of %s has another tokenizer than the student: its probabilities are of other tokens", ref)
 		}
-		sequences, err := l.encode(ref, textsOf(a))
+		texts, err := textsOf(a)
+		if err != nil {
+			return nil, nil, err
+		}
+		sequences, err := l.encode(ref, texts)
 		return sequences, objective, err
 	}
 	if l.stage.Distill != nil {
@@ -32,12 +36,17 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 		if err != nil {
 			return nil, nil, err
 		}
+		l.open = append(l.open, table)
 		if objective, err = distill.NewObjective(*l.stage.Distill, table); err != nil {
 			return nil, nil, err
 		}
 	}
 	if l.stage.PromptsOnly {
-		sequences, err := l.encode(ref, textsOf(a))
+		texts, err := textsOf(a)
+		if err != nil {
+			return nil, nil, err
+		}
+		sequences, err := l.encode(ref, texts)
 		return sequences, objective, err
 	}
 	sequences, err := l.tokens(ref, a)
@@ -45,20 +54,27 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 }
 
 // textsOf are the answers as examples.
-func textsOf(a *distill.Answers) []datasets.Example {
-	list := make([]datasets.Example, len(a.Rows))
-	for i, row := range a.Rows {
-		list[i] = datasets.Example{ID: row.ID, Prompt: row.Prompt, Response: row.Answer}
+func textsOf(a *distill.Answers) ([]datasets.Example, error) {
+	var list []datasets.Example
+	for row, err := range a.Rows() {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, datasets.Example{ID: row.ID, Prompt: row.Prompt, Response: row.Answer})
 	}
-	return list
+	return list, nil
 }
 
 // tokens are the prompts followed by the teacher's own tokens, so that its
 // probabilities stay with the tokens that they are of.
 func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, error) {
 	var list []datasets.Sequence
-	long, empty := 0, 0
-	for i, row := range a.Rows {
+	long, empty, i := 0, 0, -1
+	for row, err := range a.Rows() {
+		if err != nil {
+			return nil, err
+		}
+		i++
 		var s datasets.Sequence
 		if l.student.bos >= 0 {
 			s.Tokens = append(s.Tokens, l.student.bos)
@@ -80,7 +96,7 @@ func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, e
 		}
 	}
 	if long+empty > 0 {
-		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %s", ref, long+empty, len(a.Rows),
+		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %s", ref, long+empty, a.Counts.Answers,
 			strings.Join([]string{fmt.Sprintf("%d longer than %d tokens", long, l.stage.length()), fmt.Sprintf("%d empty", empty)}, ", ")))
 	}
 	return list, nil
