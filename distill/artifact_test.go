@@ -127,20 +127,20 @@ func checkTable(t *testing.T, a *distill.Answers, rows []distill.Row, k int) {
 			}
 			rest := 1.0
 			for n, x := range want.LogProbs {
-				near16(t, p.LogProbs[n], float64(x))
+				nearRoot(t, float64(p.LogProbs[n]), float64(x))
 				rest -= math.Exp(float64(x))
 			}
-			near16(t, p.Rest, math.Log(max(rest, 1e-8)))
+			nearRoot(t, float64(p.Rest), math.Log(max(rest, 1e-8)))
 		}
 	}
 }
 
-// near16 tells whether got is want rounded to float16: by half a unit in the last
-// of 11 bits. What is left of 1 is only as good as float32 has it.
-func near16(t *testing.T, got float32, want float64) {
+// nearRoot tells whether got is the log of a probability whose eighth root was
+// rounded to a 65,535th. What is left of 1 is only as good as float32 has it.
+func nearRoot(t *testing.T, got, want float64) {
 	t.Helper()
-	if math.Abs(float64(got)-want) > math.Abs(want)/2047+1e-6 {
-		t.Fatalf("%v, want %v to within a float16's rounding", got, want)
+	if d := math.Exp(got/8) - math.Exp(want/8); math.Abs(d) > 0.5/65535+1e-7 {
+		t.Fatalf("%v, want %v to within half a step: off by %v", got, want, d)
 	}
 }
 
@@ -178,9 +178,9 @@ func TestTopFileIsArrow(t *testing.T) {
 	defer in.Close()
 	var fields []string
 	for _, f := range in.Schema().Fields() {
-		fields = append(fields, f.String())
+		fields = append(fields, f.Name+": type="+f.Type.String())
 	}
-	const want = "ids: type=list<item: uint16> log_probs: type=list<item: float16> log_rest: type=float16"
+	const want = "ids: type=list<item: uint16> roots: type=list<item: uint16> rest: type=uint16"
 	if got := strings.Join(fields, " "); got != want {
 		t.Errorf("schema %s, want %s", got, want)
 	}
@@ -195,13 +195,13 @@ func TestTopFileIsArrow(t *testing.T) {
 		}
 		if i == 0 {
 			ids := r.Column(0).(*array.List).ListValues().(*array.Uint16).Uint16Values()
-			logProb, rest := r.Column(1).(*array.List).ListValues().(*array.Float16).Value(1), r.Column(2).(*array.Float16).Value(0)
+			root, rest := r.Column(1).(*array.List).ListValues().(*array.Uint16).Value(1), r.Column(2).(*array.Uint16).Value(0)
 			top := rows[1].Top[0]
 			if int32(ids[0]) != top.IDs[0] || int32(ids[1]) != top.IDs[1] {
 				t.Errorf("the first row is %v", r)
 			}
-			near16(t, logProb.Float32(), float64(top.LogProbs[1]))
-			near16(t, rest.Float32(), math.Log(1-math.Exp(float64(top.LogProbs[0]))-math.Exp(float64(top.LogProbs[1]))))
+			nearRoot(t, 8*math.Log(float64(root)/65535), float64(top.LogProbs[1]))
+			nearRoot(t, 8*math.Log(float64(rest)/65535), math.Log(1-math.Exp(float64(top.LogProbs[0]))-math.Exp(float64(top.LogProbs[1]))))
 		}
 		n += int(r.NumRows())
 		r.Release()
@@ -360,7 +360,7 @@ func TestForgedTopFiles(t *testing.T) {
 	description := func(b []byte) int { return 16 + int(binary.LittleEndian.Uint32(b[12:])) } // after magic and schema
 	// put writes a number of 16 bits at some place of the body of the only batch, of
 	// 21 rows with 3 alternatives: 88 bytes of list starts, 128 of ids, 88 of starts,
-	// 128 of log-probabilities, 48 of rests.
+	// 128 of roots, 48 of rests.
 	put := func(at int, x uint16) func([]byte) []byte {
 		return func(b []byte) []byte {
 			body := description(b) + 8 + int(binary.LittleEndian.Uint32(b[description(b)+4:]))
@@ -368,7 +368,7 @@ func TestForgedTopFiles(t *testing.T) {
 			return b
 		}
 	}
-	const ids, again, logProbs, rest = 88, 88 + 128, 88 + 128 + 88, 88 + 128 + 88 + 128
+	const ids, again, roots, rest = 88, 88 + 128, 88 + 128 + 88, 88 + 128 + 88 + 128
 	for _, c := range []struct {
 		name   string
 		change func([]byte) []byte
@@ -388,12 +388,12 @@ func TestForgedTopFiles(t *testing.T) {
 		{"long list", put(4*3, 10), "token 0 of all"},
 		{"other lists", put(again+4, 2), "lists of other lengths"},
 		{"id outside", put(ids+2*4, 40), "row 1 of its record batch: the teacher's token id 40 is outside a vocabulary of 40"},
-		{"NaN", put(logProbs, 0x7e01), "is NaN"},
-		{"infinite", put(logProbs+2, 0xfc00), "is -Inf"},
-		{"too likely", put(logProbs+2, 0x0000), "probabilities and the rest add up to"},
-		{"rest too large", put(rest+2*20, 0x0000), "row 20 of its record batch: the teacher's 3 probabilities and the rest add up to"},
-		{"rest too small", put(rest, 0xcc00), "probabilities and the rest add up to"},
-		{"rest NaN", put(rest, 0xfe00), "add up to NaN"},
+		{"a probability of 0", put(roots, 0), "is -Inf"},
+		{"too likely", put(roots+2, 65535), "probabilities and the rest add up to"},
+		{"too unlikely", put(roots, 1), "probabilities and the rest add up to"},
+		{"rest of 0", put(rest, 0), "row 0 of its record batch: the teacher's rest has the root 0"},
+		{"rest too large", put(rest+2*20, 65535), "row 20 of its record batch: the teacher's 3 probabilities and the rest add up to"},
+		{"rest too small", put(rest, 1), "probabilities and the rest add up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := writeAnswers(t, 3, someRows(12, 3))

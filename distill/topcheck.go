@@ -1,6 +1,7 @@
 package distill
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -13,9 +14,9 @@ const (
 	teacherFloor = 1e-8
 	// massSlack is how far above 1 rounding may take the stored probabilities.
 	massSlack = 1e-3
-	// halfSlack is how far from 1 rounding to float16 may take them with the rest:
-	// by a 2,048th of the distribution's entropy, which is at most log V, 14 nats.
-	halfSlack = massSlack + 14.0/2048
+	// rootSlack is how far from 1 rounding to roots may take them with the rest: by
+	// Σ 8·p^(7/8)/2¹⁷ of V tokens, at most V^(1/8)/2¹⁴.
+	rootSlack = massSlack + 5.7/(1<<14)
 	// maxTopK bounds K and ids: no vocabulary is larger.
 	maxTopK = 1 << 20
 )
@@ -48,7 +49,7 @@ func (c *topChecker) rest(place int, p model.TopTokens) (float64, error) {
 	return math.Log(max(1-mass, teacherFloor)), nil
 }
 
-// stored checks a place that was rounded to float16.
+// stored checks a place that was rounded.
 func (c *topChecker) stored(p *Place) error {
 	if err := c.checkIDs(p.IDs); err != nil {
 		return err
@@ -57,7 +58,10 @@ func (c *topChecker) stored(p *Place) error {
 	if err != nil {
 		return err
 	}
-	if mass += math.Exp(float64(p.Rest)); !(math.Abs(mass-1) <= halfSlack) {
+	if math.IsInf(float64(p.Rest), 0) {
+		return errors.New("the teacher's rest has the root 0")
+	}
+	if mass += math.Exp(float64(p.Rest)); !(math.Abs(mass-1) <= rootSlack) {
 		return fmt.Errorf("the teacher's %d probabilities and the rest add up to %v", len(p.IDs), mass)
 	}
 	return nil

@@ -27,14 +27,15 @@ func topIDBytes(vocabulary int) int {
 }
 
 // topSchema is the schema of topk.arrow, with at most k alternatives a row. A row
-// without alternatives has a rest of log 1.
+// without alternatives has a rest of 1.
 func topSchema(k, idBytes int) *arrow.Schema {
 	list := func(t arrow.DataType) arrow.DataType { return arrow.ListOfNonNullable(t) }
 	most := arrow.NewMetadata([]string{"top_k"}, []string{strconv.Itoa(k)})
+	root := arrow.NewMetadata([]string{"probability"}, []string{"(x/65535)^8"})
 	return arrow.NewSchema([]arrow.Field{
 		{Name: "ids", Type: list(topIDType(idBytes))},
-		{Name: "log_probs", Type: list(arrow.FixedWidthTypes.Float16)}, // nats
-		{Name: "log_rest", Type: arrow.FixedWidthTypes.Float16},        // nats, of the mass of all other tokens
+		{Name: "roots", Type: list(arrow.PrimitiveTypes.Uint16), Metadata: root}, // of their probabilities
+		{Name: "rest", Type: arrow.PrimitiveTypes.Uint16, Metadata: root},        // of the mass of all other tokens
 	}, &most)
 }
 
@@ -47,7 +48,7 @@ func topIDType(idBytes int) arrow.DataType {
 
 // topPlaces are where the buffers of a record batch begin in its body, and how long
 // that is. Each is padded to 8 bytes; there are no bitmaps, as nothing is null.
-type topPlaces struct{ starts, ids, logStarts, logProbs, rest, size int64 }
+type topPlaces struct{ starts, ids, again, roots, rest, size int64 }
 
 // topPlacesOf are those of a batch with so many rows and alternatives.
 func topPlacesOf(rows, values int64, idBytes int) (p topPlaces) {
@@ -57,7 +58,7 @@ func topPlacesOf(rows, values int64, idBytes int) (p topPlaces) {
 		return at
 	}
 	p.starts, p.ids = next(4*(rows+1)), next(int64(idBytes)*values) // starts: where each row's list begins
-	p.logStarts, p.logProbs = next(4*(rows+1)), next(2*values)
+	p.again, p.roots = next(4*(rows+1)), next(2*values)
 	p.rest = next(2 * rows)
 	return p
 }

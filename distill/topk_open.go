@@ -119,11 +119,11 @@ func (f *topFile) loadBatch(b *topBatch, s *topScratch, c *topChecker) (end int6
 	starts := make([]byte, 2*(4*rows+4))
 	again := starts[4*rows+4:]
 	starts = starts[:4*rows+4]
-	if err := errors.Join(f.readAt(starts, b.at+p.starts), f.readAt(again, b.at+p.logStarts)); err != nil {
+	if err := errors.Join(f.readAt(starts, b.at+p.starts), f.readAt(again, b.at+p.again)); err != nil {
 		return 0, err
 	}
 	if !bytes.Equal(starts, again) {
-		return 0, errors.New("a record batch with lists of other lengths for log_probs than for ids")
+		return 0, errors.New("a record batch with lists of other lengths of roots than of ids")
 	}
 	s.reset()
 	var wrong error

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-
-	"github.com/retort-ml/retort/internal/compute"
 )
 
 // topFile is an open topk.arrow, of which places are read one run at a time. It is
@@ -76,16 +74,17 @@ func (f *topFile) readRows(b *topBatch, from, n int64, s *topScratch, set func(i
 	if first < 0 || last < first || last > int64(b.values) {
 		return fmt.Errorf("alternatives %d to %d of %d", first, last, b.values)
 	}
-	ids, logProbs, err := f.readValues(b.at+p.ids+int64(f.idBytes)*first, b.at+p.logProbs+2*first, int(last-first), s)
+	ids, logProbs, err := f.readValues(b.at+p.ids+int64(f.idBytes)*first, b.at+p.roots+2*first, int(last-first), s)
 	if err != nil {
 		return err
 	}
+	logs := rootLogs()
 	for i := range n {
 		a, b := startAt(starts, i)-first, startAt(starts, i+1)-first
 		if a < 0 || b < a || b > int64(len(ids)) || b-a > int64(f.k) {
 			return fmt.Errorf("alternatives %d to %d of %d, at most %d", a, b, len(ids), f.k)
 		}
-		at := Place{Rest: halfAt(rest, int(i))}
+		at := Place{Rest: logs[rootAt(rest, int(i))]}
 		if a < b {
 			at.IDs, at.LogProbs = ids[a:b:b], logProbs[a:b:b]
 		}
@@ -94,24 +93,24 @@ func (f *topFile) readRows(b *topBatch, from, n int64, s *topScratch, set func(i
 	return nil
 }
 
-// readValues reads n ids and log-probabilities, and appends them to those of s.
-func (f *topFile) readValues(idsAt, logProbsAt int64, n int, s *topScratch) ([]int32, []float32, error) {
+// readValues reads n ids and roots, and appends them to those of s.
+func (f *topFile) readValues(idsAt, rootsAt int64, n int, s *topScratch) ([]int32, []float32, error) {
 	wide := f.idBytes * n
 	s.more = slices.Grow(s.more[:0], wide+2*n)[:wide+2*n]
-	rawIDs, rawLogProbs := s.more[:wide], s.more[wide:]
-	if err := errors.Join(f.readAt(rawIDs, idsAt), f.readAt(rawLogProbs, logProbsAt)); err != nil {
+	rawIDs, rawRoots := s.more[:wide], s.more[wide:]
+	if err := errors.Join(f.readAt(rawIDs, idsAt), f.readAt(rawRoots, rootsAt)); err != nil {
 		return nil, nil, err
 	}
 	at := len(s.ids)
 	s.ids, s.logProbs = slices.Grow(s.ids, n)[:at+n], slices.Grow(s.logProbs, n)[:at+n]
-	ids, logProbs := s.ids[at:], s.logProbs[at:]
+	ids, logProbs, logs := s.ids[at:], s.logProbs[at:], rootLogs()
 	for i := range ids {
 		if f.idBytes == 2 {
 			ids[i] = int32(binary.LittleEndian.Uint16(rawIDs[2*i:]))
 		} else {
 			ids[i] = int32(binary.LittleEndian.Uint32(rawIDs[4*i:]))
 		}
-		logProbs[i] = halfAt(rawLogProbs, i)
+		logProbs[i] = logs[rootAt(rawRoots, i)]
 	}
 	return ids, logProbs, nil
 }
@@ -128,5 +127,3 @@ func (f *topFile) readAt(b []byte, at int64) error {
 func startAt(starts []byte, i int64) int64 {
 	return int64(int32(binary.LittleEndian.Uint32(starts[4*i:])))
 }
-
-func halfAt(b []byte, i int) float32 { return compute.F16ToF32(binary.LittleEndian.Uint16(b[2*i:])) }

@@ -15,7 +15,6 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/retort-ml/retort/internal/atomicfile"
-	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/model"
 )
 
@@ -74,8 +73,8 @@ type topStream struct {
 	full    int // rows of a batch
 
 	// The batch so far, as Arrow has it.
-	rows, values                int
-	starts, ids, logProbs, rest []byte
+	rows, values             int
+	starts, ids, roots, rest []byte
 }
 
 func newTopStream(w io.Writer, k, idBytes int) (*topStream, error) {
@@ -88,7 +87,7 @@ func newTopStream(w io.Writer, k, idBytes int) (*topStream, error) {
 
 func (t *topStream) reset() {
 	t.rows, t.values = 0, 0
-	t.starts, t.ids, t.logProbs, t.rest = append(t.starts[:0], 0, 0, 0, 0), t.ids[:0], t.logProbs[:0], t.rest[:0]
+	t.starts, t.ids, t.roots, t.rest = append(t.starts[:0], 0, 0, 0, 0), t.ids[:0], t.roots[:0], t.rest[:0]
 }
 
 func (t *topStream) add(top model.TopTokens, rest float64) error {
@@ -99,22 +98,15 @@ func (t *topStream) add(top model.TopTokens, rest float64) error {
 		} else {
 			t.ids = little.AppendUint32(t.ids, uint32(id))
 		}
-		t.logProbs = little.AppendUint16(t.logProbs, halfLog(float64(top.LogProbs[j])))
+		t.roots = little.AppendUint16(t.roots, rootOf(float64(top.LogProbs[j])))
 	}
 	t.rows, t.values = t.rows+1, t.values+len(top.IDs)
 	t.starts = little.AppendUint32(t.starts, uint32(t.values))
-	t.rest = little.AppendUint16(t.rest, halfLog(rest))
+	t.rest = little.AppendUint16(t.rest, rootOf(rest))
 	if t.rows == t.full {
 		return t.flush()
 	}
 	return nil
-}
-
-// halfLog rounds a log-probability to float16, whose least is finite: no
-// probability is 0.
-func halfLog(x float64) uint16 {
-	const least = -65504
-	return compute.F32ToF16(float32(max(x, least)))
 }
 
 // flush writes the rows so far as a record batch.
@@ -126,11 +118,11 @@ func (t *topStream) flush() error {
 		return array.NewData(t.schema.Field(column).Type, t.rows, []*memory.Buffer{nil, memory.NewBufferBytes(t.starts)},
 			[]arrow.ArrayData{flat(of, t.values, values)}, 0, 0)
 	}
-	half := arrow.FixedWidthTypes.Float16
+	root := arrow.PrimitiveTypes.Uint16
 	record := array.NewRecord(t.schema, []arrow.Array{
 		array.MakeFromData(list(0, topIDType(t.idBytes), t.ids)),
-		array.MakeFromData(list(1, half, t.logProbs)),
-		array.MakeFromData(flat(half, t.rows, t.rest)),
+		array.MakeFromData(list(1, root, t.roots)),
+		array.MakeFromData(flat(root, t.rows, t.rest)),
 	}, int64(t.rows))
 	defer record.Release()
 	if err := t.arrow.Write(record); err != nil {
