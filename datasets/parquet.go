@@ -78,15 +78,10 @@ func writeParquet(path string, batches iter.Seq[writeBatch], done func() error) 
 // value, and other columns are not read. A damaged file is an error that names
 // it, whatever the damage.
 func ReadParquet[T any](path string) ([]T, error) {
-	f, err := openParquet(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	var rows []T
-	for row, err := range parquetSeq[T](f, nil) {
+	for row, err := range ParquetRows[T](path) {
 		if err != nil {
-			return nil, fmt.Errorf("read %s: %w", path, err)
+			return nil, err
 		}
 		rows = append(rows, row)
 	}

@@ -1,19 +1,15 @@
 package distill
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
-	"path/filepath"
 
-	"github.com/retort-ml/retort/datasets"
-	"github.com/retort-ml/retort/internal/atomicfile"
 	"github.com/retort-ml/retort/internal/model"
 )
 
 const (
 	answersFile = "answers.parquet"
-	topFile     = "topk.arrow"
+	topArrow    = "topk.arrow"
 )
 
 // Row is one answer of an artifact: a row of answers.parquet. Clocks and
@@ -73,7 +69,8 @@ type Info struct {
 	// template; empty for plain text.
 	Prompting    string         `json:"prompting,omitempty"`
 	ChatTemplate string         `json:"chat_template,omitempty"`
-	TopK         int            `json:"top_k"` // alternatives per token; 0 means none are kept
+	TopK         int            `json:"top_k"`      // alternatives per token; 0 means none are kept
+	Vocabulary   int            `json:"vocabulary"` // of the alternatives, whose ids are below; 0 if it is not known
 	MaxTokens    int            `json:"max_tokens"`
 	Sampling     model.Sampling `json:"sampling"`
 	Seed         uint64         `json:"seed"`
@@ -87,57 +84,16 @@ type Counts struct {
 	AnswerTokens int            `json:"answer_tokens"`
 }
 
-// Answers is an artifact that OpenAnswers read.
-type Answers struct {
-	Info
-	Counts Counts
-	Rows   []Row // without Top: TopK has it
-	dir    string
-	top    fileSum // of topk.arrow, if there is one
-}
-
-// WriteAnswers writes the rows into dir, which must exist: answers.parquet,
-// topk.arrow if info.TopK is not 0, and answers.json, which is written last.
-// The same rows give the same bytes. A row whose alternatives are more than info.TopK
-// for one of its tokens, or are no probabilities, is an error that names it.
-func WriteAnswers(dir string, info Info, rows []Row) error {
-	counts, err := count(rows)
-	if err != nil {
-		return fmt.Errorf("write answers %s: %w", dir, err)
+// add counts r, whose sums must be right.
+func (c *Counts) add(r *Row) error {
+	if err := r.check(); err != nil {
+		return fmt.Errorf("row %d (%s): %w", c.Answers, r.ID, err)
 	}
-	d := description{Format: descriptionFormat, Info: info, Counts: counts, Files: map[string]fileSum{}}
-	path := filepath.Join(dir, answersFile)
-	if err := datasets.WriteParquet(path, rows); err != nil {
-		return err
-	}
-	if d.Files[answersFile], err = sumFile(path); err != nil {
-		return err
-	}
-	if info.TopK != 0 {
-		if d.Files[topFile], err = writeTop(filepath.Join(dir, topFile), info.TopK, rows); err != nil {
-			return err
-		}
-	}
-	text, err := json.MarshalIndent(d, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write answers %s: %w", dir, err)
-	}
-	return atomicfile.WriteBytes(filepath.Join(dir, descriptionFile), append(text, '\n'))
-}
-
-// count sums up rows, and checks what the sums rest on.
-func count(rows []Row) (Counts, error) {
-	c := Counts{Answers: len(rows), Finish: map[string]int{}}
-	for i := range rows {
-		r := &rows[i]
-		if err := r.check(); err != nil {
-			return c, fmt.Errorf("row %d (%s): %w", i, r.ID, err)
-		}
-		c.Finish[r.Finish]++
-		c.PromptTokens += int(r.PromptTokens)
-		c.AnswerTokens += int(r.AnswerTokens)
-	}
-	return c, nil
+	c.Answers++
+	c.Finish[r.Finish]++
+	c.PromptTokens += int(r.PromptTokens)
+	c.AnswerTokens += int(r.AnswerTokens)
+	return nil
 }
 
 // check tells what is wrong with the row, but for its alternatives.
@@ -157,61 +113,11 @@ func (r *Row) check() error {
 	return nil
 }
 
-// OpenAnswers reads an artifact that WriteAnswers wrote, but for the
-// alternatives, which TopK reads. A file that is not as answers.json says is an
-// error that names it.
-func OpenAnswers(dir string) (*Answers, error) {
-	a, err := openAnswers(dir)
-	if err != nil {
-		return nil, fmt.Errorf("open answers: %w", err)
+// bytes is about how much memory the row takes in a row group.
+func (r *Row) bytes() int {
+	n := 4*len(r.Tokens) + 128
+	for _, s := range []string{r.ID, r.Target, r.Prompt, r.Messages, r.Tools, r.Answer, r.Reasoning, r.ToolCalls, r.Finish, r.RequestHash, r.Model} {
+		n += len(s)
 	}
-	return a, nil
+	return n
 }
-
-func openAnswers(dir string) (*Answers, error) {
-	d, err := readDescription(filepath.Join(dir, descriptionFile))
-	if err != nil {
-		return nil, err
-	}
-	path := filepath.Join(dir, answersFile)
-	if err := checkFile(path, d.Files[answersFile]); err != nil {
-		return nil, err
-	}
-	rows, err := datasets.ReadParquet[Row](path)
-	if err != nil {
-		return nil, err
-	}
-	counts, err := count(rows)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if counts.Answers != d.Counts.Answers || counts.AnswerTokens != d.Counts.AnswerTokens {
-		return nil, fmt.Errorf("read %s: %d answers of %d tokens, and %s says %d of %d", path,
-			counts.Answers, counts.AnswerTokens, descriptionFile, d.Counts.Answers, d.Counts.AnswerTokens)
-	}
-	return &Answers{Info: d.Info, Counts: d.Counts, Rows: rows, dir: dir, top: d.Files[topFile]}, nil
-}
-
-// AnswersWriter writes an artifact row by row.
-type AnswersWriter struct {
-	dir  string
-	info Info
-	rows []Row
-}
-
-// CreateAnswers begins an artifact in dir, which must exist.
-func CreateAnswers(dir string, info Info) (*AnswersWriter, error) {
-	return &AnswersWriter{dir: dir, info: info}, nil
-}
-
-// Add adds a row.
-func (w *AnswersWriter) Add(r Row) error {
-	w.rows = append(w.rows, r)
-	return nil
-}
-
-// Finish writes the artifact.
-func (w *AnswersWriter) Finish() error { return WriteAnswers(w.dir, w.info, w.rows) }
-
-// Close gives up what was not finished.
-func (w *AnswersWriter) Close() error { return nil }

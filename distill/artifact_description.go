@@ -13,7 +13,7 @@ import (
 
 const (
 	descriptionFile     = "answers.json"
-	descriptionFormat   = 2
+	descriptionFormat   = 3
 	maxDescriptionBytes = 1 << 20
 )
 
@@ -25,7 +25,7 @@ type fileSum struct {
 
 // description is answers.json.
 type description struct {
-	Format int `json:"format"` // 2
+	Format int `json:"format"` // 3
 	Info
 	Counts Counts             `json:"counts"`
 	Files  map[string]fileSum `json:"files"`
@@ -57,10 +57,21 @@ func readDescription(path string) (description, error) {
 	if d.Format != descriptionFormat {
 		return fail(fmt.Errorf("format %d, want %d", d.Format, descriptionFormat))
 	}
-	if d.Counts.Answers < 0 || d.Counts.AnswerTokens < 0 || d.TopK < 0 || d.TopK > maxTopK {
-		return fail(fmt.Errorf("%d answers of %d tokens with %d alternatives", d.Counts.Answers, d.Counts.AnswerTokens, d.TopK))
+	if d.Counts.Answers < 0 || d.Counts.AnswerTokens < 0 {
+		return fail(fmt.Errorf("%d answers of %d tokens", d.Counts.Answers, d.Counts.AnswerTokens))
+	}
+	if err := d.Info.check(); err != nil {
+		return fail(err)
 	}
 	return d, nil
+}
+
+// check tells what is wrong with what the alternatives are to be.
+func (i *Info) check() error {
+	if i.TopK < 0 || i.TopK > maxTopK || i.Vocabulary < 0 || i.Vocabulary > maxTopK {
+		return fmt.Errorf("%d alternatives of a vocabulary of %d: want numbers from 0 to %d", i.TopK, i.Vocabulary, maxTopK)
+	}
+	return nil
 }
 
 func sumFile(path string) (fileSum, error) {

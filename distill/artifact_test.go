@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -47,16 +48,29 @@ func someRows(n, k int) []distill.Row {
 }
 
 func info(k int) distill.Info {
-	return distill.Info{Teacher: "me", Tokenizer: "letters", TopK: k, MaxTokens: 9, Sampling: model.Sampling{Temperature: 1, TopP: 0.5}, Seed: 3}
+	return distill.Info{Teacher: "me", Tokenizer: "letters", TopK: k, Vocabulary: 40, MaxTokens: 9, Sampling: model.Sampling{Temperature: 1, TopP: 0.5}, Seed: 3}
 }
 
 func writeAnswers(t *testing.T, k int, rows []distill.Row) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := distill.WriteAnswers(dir, info(k), rows); err != nil {
+	if err := writeTo(dir, info(k), rows); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+func writeTo(dir string, info distill.Info, rows []distill.Row) error {
+	w, err := distill.CreateAnswers(dir, info)
+	if err != nil {
+		return err
+	}
+	for _, r := range rows {
+		if err := w.Add(r); err != nil {
+			return errors.Join(err, w.Close())
+		}
+	}
+	return errors.Join(w.Finish(), w.Close())
 }
 
 func TestAnswersRoundTrip(t *testing.T) {
@@ -70,7 +84,11 @@ func TestAnswersRoundTrip(t *testing.T) {
 			if a.Info != info(c.k) || a.Counts.Answers != c.n || a.Counts.Finish[distill.FinishEmpty] != (c.n+4)/5 {
 				t.Errorf("info %+v, counts %+v", a.Info, a.Counts)
 			}
-			for i, got := range a.Rows {
+			got, err := a.ReadRows()
+			if err != nil || len(got) != len(rows) {
+				t.Fatalf("%d rows, error %v", len(got), err)
+			}
+			for i, got := range got {
 				want := rows[i]
 				want.Top = nil
 				if len(want.Tokens) == 0 {
@@ -103,11 +121,26 @@ func checkTable(t *testing.T, a *distill.Answers, rows []distill.Row, k int) {
 			t.Fatalf("row %d: %d places, want %d", i, table.Places(i), len(r.Top))
 		}
 		for j, want := range r.Top {
-			ids, logProbs, err := table.At(i, j)
-			if got := (model.TopTokens{IDs: ids, LogProbs: logProbs}); err != nil || !reflect.DeepEqual(got, want) {
-				t.Fatalf("row %d, token %d: %v, error %v, want %v", i, j, got, err, want)
+			p, err := table.At(i, j)
+			if err != nil || !slices.Equal(p.IDs, want.IDs) {
+				t.Fatalf("row %d, token %d: %v, error %v, want %v", i, j, p, err, want)
 			}
+			rest := 1.0
+			for n, x := range want.LogProbs {
+				nearRoot(t, float64(p.LogProbs[n]), float64(x))
+				rest -= math.Exp(float64(x))
+			}
+			nearRoot(t, float64(p.Rest), math.Log(max(rest, 1e-8)))
 		}
+	}
+}
+
+// nearRoot tells whether got is the log of a probability whose eighth root was
+// rounded to a 65,535th. What is left of 1 is only as good as float32 has it.
+func nearRoot(t *testing.T, got, want float64) {
+	t.Helper()
+	if d := math.Exp(got/8) - math.Exp(want/8); math.Abs(d) > 0.5/65535+1e-7 {
+		t.Fatalf("%v, want %v to within half a step: off by %v", got, want, d)
 	}
 }
 
@@ -145,9 +178,9 @@ func TestTopFileIsArrow(t *testing.T) {
 	defer in.Close()
 	var fields []string
 	for _, f := range in.Schema().Fields() {
-		fields = append(fields, f.String())
+		fields = append(fields, f.Name+": type="+f.Type.String())
 	}
-	const want = "example: type=int32 offset: type=int32 ids: type=list<item: int32> log_probs: type=list<item: float32>"
+	const want = "ids: type=list<item: uint16> roots: type=list<item: uint16> rest: type=uint16"
 	if got := strings.Join(fields, " "); got != want {
 		t.Errorf("schema %s, want %s", got, want)
 	}
@@ -161,10 +194,14 @@ func TestTopFileIsArrow(t *testing.T) {
 			t.Errorf("a record batch of %d rows", r.NumRows())
 		}
 		if i == 0 {
-			ids := r.Column(2).(*array.List).ListValues().(*array.Int32).Int32Values()
-			if r.Column(0).(*array.Int32).Value(0) != 1 || ids[0] != rows[1].Top[0].IDs[0] || ids[1] != rows[1].Top[0].IDs[1] {
+			ids := r.Column(0).(*array.List).ListValues().(*array.Uint16).Uint16Values()
+			root, rest := r.Column(1).(*array.List).ListValues().(*array.Uint16).Value(1), r.Column(2).(*array.Uint16).Value(0)
+			top := rows[1].Top[0]
+			if int32(ids[0]) != top.IDs[0] || int32(ids[1]) != top.IDs[1] {
 				t.Errorf("the first row is %v", r)
 			}
+			nearRoot(t, 8*math.Log(float64(root)/65535), float64(top.LogProbs[1]))
+			nearRoot(t, 8*math.Log(float64(rest)/65535), math.Log(1-math.Exp(float64(top.LogProbs[0]))-math.Exp(float64(top.LogProbs[1]))))
 		}
 		n += int(r.NumRows())
 		r.Release()
@@ -186,6 +223,7 @@ func TestWriteAnswersRefuses(t *testing.T) {
 		{"too likely", func(r *distill.Row) { r.Top[0].LogProbs[0] = 0.1 }, "probabilities add up to"},
 		{"twice", func(r *distill.Row) { r.Top[0].IDs[2] = r.Top[0].IDs[0] }, "twice"},
 		{"negative", func(r *distill.Row) { r.Top[0].IDs[2] = -4 }, "token id -4 is negative"},
+		{"outside", func(r *distill.Row) { r.Top[0].IDs[2] = 40 }, "token id 40 is outside a vocabulary of 40"},
 		{"too few", func(r *distill.Row) { r.Top[3].IDs = r.Top[3].IDs[:2] }, "token 3 of the answer: 2 alternatives with 3 log-probabilities, want as many, and at most 3"},
 		{"missing", func(r *distill.Row) { r.Top = r.Top[:3] }, "alternatives for 3 of 4 tokens"},
 		{"count", func(r *distill.Row) { r.AnswerTokens = 9 }, "row 4 (id4): 9 answer tokens and a list of 4"},
@@ -199,7 +237,7 @@ func TestWriteAnswersRefuses(t *testing.T) {
 		rows := someRows(6, 3)
 		c.change(&rows[4])
 		dir := t.TempDir()
-		err := distill.WriteAnswers(dir, info(3), rows)
+		err := writeTo(dir, info(3), rows)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: error %v, want %q", c.name, err, c.want)
 		}
@@ -235,10 +273,13 @@ func TestDamagedAnswers(t *testing.T) {
 		{"no description", "answers.json", nil, "no such file"},
 		{"no JSON", "answers.json", flip(0), "invalid character"},
 		{"unknown key", "answers.json", replace(`"format"`, `"formad"`), "unknown field"},
-		{"format", "answers.json", replace(`"format": 2`, `"format": 3`), "format 3, want 2"},
+		{"format", "answers.json", replace(`"format": 3`, `"format": 2`), "format 2, want 3"},
 		{"more", "answers.json", func(b []byte) []byte { return append(b, "{}"...) }, "something follows"},
 		{"huge description", "answers.json", func([]byte) []byte { return make([]byte, 2<<20) }, "more than 1048576 bytes"},
 		{"top_k", "answers.json", replace(`"top_k": 3`, `"top_k": 1048577`), "1048577 alternatives"},
+		{"vocabulary", "answers.json", replace(`"vocabulary": 40`, `"vocabulary": -1`), "vocabulary of -1"},
+		{"wider ids", "answers.json", replace(`"vocabulary": 40`, `"vocabulary": 99999`), "with ids of 4 bytes"},
+		{"smaller vocabulary", "answers.json", replace(`"vocabulary": 40`, `"vocabulary": 7`), "outside a vocabulary of 7"},
 		{"other top_k", "answers.json", replace(`"top_k": 3`, `"top_k": 2`), "2 alternatives"},
 		{"count", "answers.json", replace(`"answers": 12`, `"answers": 13`), "answers.json says 13"},
 		{"not listed", "answers.json", replace(`"topk.arrow"`, `"topk.arrov"`), "does not list it"},
@@ -316,25 +357,43 @@ func sign(t testing.TB, dir string) {
 }
 
 func TestForgedTopFiles(t *testing.T) {
-	reversed := someRows(12, 3)
-	slices.Reverse(reversed)
-	other, err := os.ReadFile(filepath.Join(writeAnswers(t, 3, reversed), "topk.arrow"))
-	if err != nil {
-		t.Fatal(err)
+	description := func(b []byte) int { return 16 + int(binary.LittleEndian.Uint32(b[12:])) } // after magic and schema
+	// put writes a number of 16 bits at some place of the body of the only batch, of
+	// 21 rows with 3 alternatives: 88 bytes of list starts, 128 of ids, 88 of starts,
+	// 128 of roots, 48 of rests.
+	put := func(at int, x uint16) func([]byte) []byte {
+		return func(b []byte) []byte {
+			body := description(b) + 8 + int(binary.LittleEndian.Uint32(b[description(b)+4:]))
+			binary.LittleEndian.PutUint16(b[body+at:], x)
+			return b
+		}
 	}
+	const ids, again, roots, rest = 88, 88 + 128, 88 + 128 + 88, 88 + 128 + 88 + 128
 	for _, c := range []struct {
 		name   string
 		change func([]byte) []byte
 		want   string
 	}{
-		{"another order", func([]byte) []byte { return other }, "where token"},
 		{"huge description", func(b []byte) []byte {
-			batch := 16 + binary.LittleEndian.Uint32(b[12:]) // after magic and schema
-			binary.LittleEndian.PutUint32(b[batch+4:], 1<<30)
+			binary.LittleEndian.PutUint32(b[description(b)+4:], 1<<30)
 			return b
 		}, "with 1073741824 bytes of description"},
-		{"no batches", func(b []byte) []byte { return append(b[:16+binary.LittleEndian.Uint32(b[12:])], make([]byte, 4096)...) }, "a message marked 0x0"},
-		{"nothing but a schema", func(b []byte) []byte { return b[:16+binary.LittleEndian.Uint32(b[12:])] }, "it ends 21 rows too early"},
+		{"no batches", func(b []byte) []byte { return append(b[:description(b)], make([]byte, 4096)...) }, "a message marked 0x0"},
+		{"nothing but a schema", func(b []byte) []byte { return b[:description(b)] }, "it ends 21 rows too early"},
+		{"cut in the batch", func(b []byte) []byte { return b[:description(b)+400] }, "unexpected EOF"},
+		{"more after the batch", func(b []byte) []byte { return append(b[:len(b)-10:len(b)-10], b[len(b)-30:]...) }, "it does not end after 21 rows"},
+		{"no magic at the end", func(b []byte) []byte { b[len(b)-1]++; return b }, "it does not end after 21 rows"},
+		{"too many values", put(4*21, 64), "a record batch of 21 rows with 64 alternatives"},
+		{"list backwards", put(4*3, 2), "token 0 of all"},
+		{"long list", put(4*3, 10), "token 0 of all"},
+		{"other lists", put(again+4, 2), "lists of other lengths"},
+		{"id outside", put(ids+2*4, 40), "row 1 of its record batch: the teacher's token id 40 is outside a vocabulary of 40"},
+		{"a probability of 0", put(roots, 0), "is -Inf"},
+		{"too likely", put(roots+2, 65535), "probabilities and the rest add up to"},
+		{"too unlikely", put(roots, 1), "probabilities and the rest add up to"},
+		{"rest of 0", put(rest, 0), "row 0 of its record batch: the teacher's rest has the root 0"},
+		{"rest too large", put(rest+2*20, 65535), "row 20 of its record batch: the teacher's 3 probabilities and the rest add up to"},
+		{"rest too small", put(rest, 1), "probabilities and the rest add up to"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := writeAnswers(t, 3, someRows(12, 3))
@@ -351,7 +410,7 @@ func TestForgedTopFiles(t *testing.T) {
 // the rows can have, and takes no memory that it does not fill.
 func FuzzTopFile(f *testing.F) {
 	dir := f.TempDir()
-	if err := distill.WriteAnswers(dir, info(3), someRows(12, 3)); err != nil {
+	if err := writeTo(dir, info(3), someRows(12, 3)); err != nil {
 		f.Fatal(err)
 	}
 	good, err := os.ReadFile(filepath.Join(dir, "topk.arrow"))
@@ -384,7 +443,11 @@ func FuzzTopFile(f *testing.F) {
 			}
 			return
 		}
-		for i, r := range a.Rows {
+		rows, err := a.ReadRows()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, r := range rows {
 			if table.Places(i) != len(r.Tokens) {
 				t.Errorf("answer %d: %d places for %d tokens", i, table.Places(i), len(r.Tokens))
 			}

@@ -2,7 +2,7 @@
 //
 // A Teacher answers Requests. Collect asks it for what the Store does not hold
 // yet; the Store keeps every answer durably before it counts, so that nothing
-// is asked, or paid for, twice. WriteAnswers and OpenAnswers keep the answers
+// is asked, or paid for, twice. CreateAnswers and OpenAnswers keep the answers
 // of one stage as an artifact: answers.parquet, and topk.arrow with the
 // teacher's likeliest tokens at every place of every answer. An Objective turns
 // those, as a TopTable, into the loss of a student's logits.

@@ -21,9 +21,9 @@ type comparedTokens struct {
 // tokens finds the tokens to compare: the teacher's alternatives, or the
 // student's own likeliest where the teacher's are of another vocabulary.
 func (d *Objective) tokens(s *rowScratch, logits []float32, r *lossRow) comparedTokens {
-	c := comparedTokens{ids: r.ids}
+	c := comparedTokens{ids: r.IDs}
 	if d.divergence.sorted {
-		c.ids = s.likeliest(logits, len(r.logProbs))
+		c.ids = s.likeliest(logits, len(r.LogProbs))
 	}
 	c.scores = make([]float64, len(c.ids)+1)
 	for j, id := range c.ids {
@@ -45,11 +45,9 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, c comparedTokens
 	k := len(c.ids)
 	logSumExp := crossEntropy + c.scores[k]
 	teacher, student, grad := s.grow(k + 1)
-	teacherTail := 1.0
 	p[r.target] = float32(math.Exp(-crossEntropy))
 	for j, id := range c.ids {
-		teacher[j] = float64(r.logProbs[j])
-		teacherTail -= math.Exp(teacher[j])
+		teacher[j] = float64(r.LogProbs[j])
 		student[j] = c.scores[j] - logSumExp
 		p[id] = 0
 	}
@@ -58,7 +56,7 @@ func (d *Objective) row(s *rowScratch, p []float32, r *lossRow, c comparedTokens
 		outcomes++
 		mass = sum(p)
 		open = mass >= studentFloor // otherwise the floor is the tail, a constant
-		teacher[k] = math.Log(max(teacherTail, teacherFloor))
+		teacher[k] = float64(r.Rest)
 		student[k] = math.Log(max(mass, studentFloor))
 	}
 	for j := range k {

@@ -1,208 +1,129 @@
 package distill
 
 import (
-	"bufio"
-	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math"
-	"os"
-	"path/filepath"
 	"slices"
-
-	"github.com/apache/arrow/go/v17/arrow"
-	"github.com/apache/arrow/go/v17/arrow/array"
-	"github.com/apache/arrow/go/v17/arrow/ipc"
-	"github.com/apache/arrow/go/v17/arrow/memory"
-
-	"github.com/retort-ml/retort/internal/model"
 )
 
-// TopK reads the teacher's alternatives into memory: 8 bytes for each, and
-// 8 for every token. The file is checked against answers.json and against the rows
-// before anything else; whatever is wrong with it is an error that names it.
-func (a *Answers) TopK() (*TopTable, error) {
-	path := filepath.Join(a.dir, topFile)
-	if a.Info.TopK == 0 {
-		return nil, fmt.Errorf("read %s: the answers were collected without the teacher's probabilities (top_k 0)", path)
-	}
-	if err := checkFile(path, a.top); err != nil {
-		return nil, err
-	}
-	table, err := a.readTop(path)
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	return table, nil
+// topFile is an open topk.arrow, of which places are read one run at a time. It is
+// safe for concurrent use.
+type topFile struct {
+	path    string
+	size    int64
+	in      io.ReaderAt
+	closer  io.Closer // nil where the file is in memory
+	held    int64     // bytes of the file in memory
+	k       int
+	idBytes int
+	batches []topBatch
 }
 
-func (a *Answers) readTop(path string) (*TopTable, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, errors.Unwrap(err)
-	}
-	defer f.Close()
-	n, k := 0, a.Info.TopK
-	for i := range a.Rows {
-		n += len(a.Rows[i].Tokens)
-	}
-	// Before memory is taken for it: uncompressed, a token takes at least its two
-	// numbers and the ends of its two lists.
-	if int64(n) > a.top.Bytes/16 {
-		return nil, fmt.Errorf("%d bytes for %d tokens with %d alternatives", a.top.Bytes, n, k)
-	}
-	t := NewTopTable(k)
-	t.start = slices.Grow(t.start, n)
-	next := place{rows: a.Rows}
-	err = eachRecord(f, n, k, func(r arrow.Record) error { return t.appendRecord(r, &next) })
-	if err != nil {
-		return nil, err
-	}
-	for i := range a.Rows {
-		t.first = append(t.first, t.first[i]+len(a.Rows[i].Tokens))
-	}
-	return t, nil
+// topBatch is a record batch: where its body begins, and what it holds.
+type topBatch struct {
+	at           int64
+	rows, values int32
 }
 
-// place is the answer's token that the next row must be of.
-type place struct {
-	rows        []Row
-	row, offset int
+// topScratch is memory for places that are read.
+type topScratch struct {
+	raw, more []byte
+	ids       []int32
+	logProbs  []float32
 }
 
-func (p *place) skipEmpty() {
-	for p.row < len(p.rows) && p.offset == len(p.rows[p.row].Tokens) {
-		p.row, p.offset = p.row+1, 0
+func (s *topScratch) reset() { s.ids, s.logProbs = s.ids[:0], s.logProbs[:0] }
+
+func (f *topFile) bytes() int64 { return f.held + 16*int64(len(f.batches)) }
+
+func (f *topFile) close() error {
+	if f.closer == nil {
+		return nil
 	}
+	return f.closer.Close()
 }
 
-// appendRecord appends the rows of a record batch of topSchema.
-func (t *TopTable) appendRecord(r arrow.Record, next *place) error {
-	example, offset := r.Column(0).(*array.Int32), r.Column(1).(*array.Int32)
-	idList, logProbList := r.Column(2).(*array.List), r.Column(3).(*array.List)
-	ids, logProbs := idList.ListValues().(*array.Int32), logProbList.ListValues().(*array.Float32)
-	for _, c := range []arrow.Array{example, offset, idList, logProbList, ids, logProbs} {
-		if c.NullN() > 0 {
-			return errors.New("it has nulls")
+// read calls set with n places from the from-th on, which must be there.
+func (f *topFile) read(from, n int64, s *topScratch, set func(i int, p Place)) error {
+	full := int64(topRowsPerBatch(f.k))
+	for i := int64(0); i < n; {
+		b, at := &f.batches[(from+i)/full], (from+i)%full
+		rows := min(n-i, int64(b.rows)-at)
+		if err := f.readRows(b, at, rows, s, func(j int, p Place) { set(int(i)+j, p) }); err != nil {
+			return fmt.Errorf("read %s: token %d of all: %w", f.path, from+i, err)
 		}
-	}
-	for i := range int(r.NumRows()) {
-		next.skipEmpty()
-		if next.row == len(next.rows) {
-			return fmt.Errorf("it goes on after the last of %d answers", len(next.rows))
-		}
-		if e, o := example.Value(i), offset.Value(i); int(e) != next.row || int(o) != next.offset {
-			return fmt.Errorf("token %d of answer %d, where token %d of answer %d should be", o, e, next.offset, next.row)
-		}
-		from, to := idList.ValueOffsets(i)
-		fromLog, toLog := logProbList.ValueOffsets(i)
-		p := model.TopTokens{IDs: ids.Int32Values()[from:to], LogProbs: logProbs.Float32Values()[fromLog:toLog]}
-		if err := t.checkPlace(next.offset, p); err != nil {
-			return fmt.Errorf("answer %d (%s): %w", next.row, next.rows[next.row].ID, err)
-		}
-		t.add(p.IDs, p.LogProbs)
-		next.offset++
+		i += rows
 	}
 	return nil
 }
 
-// eachRecord calls each with the record batches of the Arrow IPC file f, which
-// must begin as one of k alternatives does, until it has had n rows. One batch
-// is in memory at a time. Arrow panics on damaged files; here that is an error.
-//
-// The batches are read as the stream that an IPC file is: the footer, which
-// repeats the schema and says where the batches are, can hold sizes that exhaust
-// memory before anything looks at them, and is not needed.
-func eachRecord(f *os.File, n, k int, each func(arrow.Record) error) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("not a sound Arrow file: %v", p)
-		}
-	}()
-	want, err := topBeginning(k)
+// readRows calls set with n rows of a batch, from one on.
+func (f *topFile) readRows(b *topBatch, from, n int64, s *topScratch, set func(i int, p Place)) error {
+	p := topPlacesOf(int64(b.rows), int64(b.values), f.idBytes)
+	s.raw = slices.Grow(s.raw[:0], int(6*n+4))[:6*n+4]
+	starts, rest := s.raw[:4*n+4], s.raw[4*n+4:]
+	if err := f.readAt(starts, b.at+p.starts+4*from); err != nil {
+		return err
+	}
+	if err := f.readAt(rest, b.at+p.rest+2*from); err != nil {
+		return err
+	}
+	first, last := startAt(starts, 0), startAt(starts, n)
+	if first < 0 || last < first || last > int64(b.values) {
+		return fmt.Errorf("alternatives %d to %d of %d", first, last, b.values)
+	}
+	ids, logProbs, err := f.readValues(b.at+p.ids+int64(f.idBytes)*first, b.at+p.roots+2*first, int(last-first), s)
 	if err != nil {
 		return err
 	}
-	have := make([]byte, len(want))
-	if _, err := f.ReadAt(have, 0); err != nil || !bytes.Equal(have, want) {
-		return fmt.Errorf("it does not begin as an Arrow file of %d alternatives", k)
-	}
-	stream := bufio.NewReaderSize(io.NewSectionReader(f, arrowMagicBytes, math.MaxInt64-arrowMagicBytes), 1<<16)
-	limit := ipc.WithAllocator(&boundedAllocator{left: 4*int64(topRowsPerBatch(k))*int64(k+1)*8 + 1<<20})
-	in, err := ipc.NewReaderFromMessageReader(boundedMessages{ipc.NewMessageReader(stream, limit), stream}, limit)
-	if err != nil {
-		return err
-	}
-	defer in.Release()
-	for left := n; left > 0; left -= int(in.Record().NumRows()) {
-		if !in.Next() {
-			return errors.Join(in.Err(), fmt.Errorf("it ends %d rows too early", left))
+	logs := rootLogs()
+	for i := range n {
+		a, b := startAt(starts, i)-first, startAt(starts, i+1)-first
+		if a < 0 || b < a || b > int64(len(ids)) || b-a > int64(f.k) {
+			return fmt.Errorf("alternatives %d to %d of %d, at most %d", a, b, len(ids), f.k)
 		}
-		if in.Record().NumRows() == 0 {
-			return errors.New("a record batch without rows")
+		at := Place{Rest: logs[rootAt(rest, int(i))]}
+		if a < b {
+			at.IDs, at.LogProbs = ids[a:b:b], logProbs[a:b:b]
 		}
-		if err := each(in.Record()); err != nil {
-			return err
-		}
+		set(int(i), at)
 	}
 	return nil
 }
 
-// arrowMagicBytes is what comes before the stream: ARROW1 and padding.
-const arrowMagicBytes = 8
-
-// topBeginning is a file of k alternatives up to its schema's end.
-func topBeginning(k int) ([]byte, error) {
-	var b bytes.Buffer
-	if err := writeTopTo(&countingWriter{w: &b, hash: sha256.New()}, k, nil); err != nil {
-		return nil, err
+// readValues reads n ids and roots, and appends them to those of s.
+func (f *topFile) readValues(idsAt, rootsAt int64, n int, s *topScratch) ([]int32, []float32, error) {
+	wide := f.idBytes * n
+	s.more = slices.Grow(s.more[:0], wide+2*n)[:wide+2*n]
+	rawIDs, rawRoots := s.more[:wide], s.more[wide:]
+	if err := errors.Join(f.readAt(rawIDs, idsAt), f.readAt(rawRoots, rootsAt)); err != nil {
+		return nil, nil, err
 	}
-	// After the magic, a mark, the schema's length, and the schema.
-	n := binary.LittleEndian.Uint32(b.Bytes()[arrowMagicBytes+4:])
-	return b.Bytes()[:arrowMagicBytes+8+int(n)], nil
-}
-
-// boundedMessages refuses messages whose descriptions are larger than any that
-// is written: arrow takes memory for them without asking the allocator.
-type boundedMessages struct {
-	ipc.MessageReader
-	in *bufio.Reader
-}
-
-func (m boundedMessages) Message() (*ipc.Message, error) {
-	const most = 1 << 16
-	head, err := m.in.Peek(8)
-	if err != nil {
-		return nil, fmt.Errorf("a message's length: %w", errors.Join(err, io.ErrUnexpectedEOF))
+	at := len(s.ids)
+	s.ids, s.logProbs = slices.Grow(s.ids, n)[:at+n], slices.Grow(s.logProbs, n)[:at+n]
+	ids, logProbs, logs := s.ids[at:], s.logProbs[at:], rootLogs()
+	for i := range ids {
+		if f.idBytes == 2 {
+			ids[i] = int32(binary.LittleEndian.Uint16(rawIDs[2*i:]))
+		} else {
+			ids[i] = int32(binary.LittleEndian.Uint32(rawIDs[4*i:]))
+		}
+		logProbs[i] = logs[rootAt(rawRoots, i)]
 	}
-	if mark, n := binary.LittleEndian.Uint32(head), binary.LittleEndian.Uint32(head[4:]); mark != math.MaxUint32 || n > most {
-		return nil, fmt.Errorf("a message marked %#x with %d bytes of description", mark, n)
+	return ids, logProbs, nil
+}
+
+// readAt fills b with what is there in the file.
+func (f *topFile) readAt(b []byte, at int64) error {
+	n, err := f.in.ReadAt(b, at)
+	if n == len(b) {
+		return nil
 	}
-	return m.MessageReader.Message()
+	return fmt.Errorf("%d bytes at %d: %w", len(b), at, errors.Join(err, io.ErrUnexpectedEOF))
 }
 
-// boundedAllocator panics when more is in use than a few record batches of
-// topk.arrow take: sizes in a damaged file may be anything.
-type boundedAllocator struct{ left int64 }
-
-func (b *boundedAllocator) Allocate(size int) []byte {
-	b.take(int64(size))
-	return memory.DefaultAllocator.Allocate(size)
-}
-
-func (b *boundedAllocator) Reallocate(size int, old []byte) []byte {
-	b.take(int64(size - len(old)))
-	return memory.DefaultAllocator.Reallocate(size, old)
-}
-
-func (b *boundedAllocator) Free(old []byte) { b.left += int64(len(old)) }
-
-func (b *boundedAllocator) take(size int64) {
-	if size > b.left {
-		panic("a record batch larger than any that is written")
-	}
-	b.left -= size
+func startAt(starts []byte, i int64) int64 {
+	return int64(int32(binary.LittleEndian.Uint32(starts[4*i:])))
 }

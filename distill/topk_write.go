@@ -2,12 +2,12 @@ package distill
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"strconv"
 
 	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/arrow/array"
@@ -15,91 +15,131 @@ import (
 	"github.com/apache/arrow/go/v17/arrow/memory"
 
 	"github.com/retort-ml/retort/internal/atomicfile"
+	"github.com/retort-ml/retort/internal/model"
 )
 
-// Record batches have 4,096 rows, or fewer so that their numbers stay within a
-// few megabytes: a reader holds one at a time.
-const (
-	topBatchRows   = 4096
-	topBatchValues = 1 << 20
-)
-
-// topSchema is the schema of topk.arrow: one row per token of an answer, with at
-// most k alternatives.
-func topSchema(k int) *arrow.Schema {
-	list := func(t arrow.DataType) arrow.DataType { return arrow.ListOfNonNullable(t) }
-	most := arrow.NewMetadata([]string{"top_k"}, []string{strconv.Itoa(k)})
-	return arrow.NewSchema([]arrow.Field{
-		{Name: "example", Type: arrow.PrimitiveTypes.Int32}, // row of answers.parquet
-		{Name: "offset", Type: arrow.PrimitiveTypes.Int32},  // token of the answer
-		{Name: "ids", Type: list(arrow.PrimitiveTypes.Int32)},
-		{Name: "log_probs", Type: list(arrow.PrimitiveTypes.Float32)}, // nats
-	}, &most)
+// topWriter writes topk.arrow, a record batch in memory at a time.
+type topWriter struct {
+	file    *atomicfile.File
+	stream  *topStream
+	checker topChecker
 }
 
-func topRowsPerBatch(k int) int { return min(topBatchRows, max(1, topBatchValues/k)) }
-
-// writeTop writes the alternatives of rows.
-func writeTop(path string, k int, rows []Row) (fileSum, error) {
-	if k < 1 || k > maxTopK || len(rows) > 1<<31-1 {
-		return fileSum{}, fmt.Errorf("write %s: %d rows of %d alternatives", path, len(rows), k)
+// createTop begins the file at path.
+func createTop(path string, info Info) (*topWriter, error) {
+	file, err := atomicfile.Create(path)
+	if err != nil {
+		return nil, err
 	}
-	var sum fileSum
-	err := atomicfile.Write(path, func(w io.Writer) error {
-		out := &countingWriter{w: w, hash: sha256.New()}
-		if err := writeTopTo(out, k, rows); err != nil {
+	w := &topWriter{file: file, checker: topChecker{k: info.TopK, vocabulary: info.Vocabulary}}
+	if w.stream, err = newTopStream(file, info.TopK, topIDBytes(info.Vocabulary)); err != nil {
+		return nil, errors.Join(err, file.Abort())
+	}
+	return w, nil
+}
+
+// add appends the alternatives of r's tokens.
+func (w *topWriter) add(r *Row) error {
+	if len(r.Top) != len(r.Tokens) {
+		return fmt.Errorf("alternatives for %d of %d tokens", len(r.Top), len(r.Tokens))
+	}
+	for place, top := range r.Top {
+		rest, err := w.checker.rest(place, top)
+		if err != nil {
 			return err
 		}
-		sum = fileSum{Bytes: out.n, SHA256: hex.EncodeToString(out.hash.Sum(nil))}
-		return nil
-	})
-	return sum, err
+		if err := w.stream.add(top, rest); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-func writeTopTo(w io.WriteSeeker, k int, rows []Row) (err error) {
-	schema := topSchema(k)
-	out, err := ipc.NewFileWriter(w, ipc.WithSchema(schema), ipc.WithAllocator(memory.DefaultAllocator))
-	if err != nil {
+// commit publishes the file.
+func (w *topWriter) commit() (fileSum, error) {
+	if err := w.stream.close(); err != nil {
+		return fileSum{}, err
+	}
+	out := w.stream.out
+	return fileSum{Bytes: out.n, SHA256: hex.EncodeToString(out.hash.Sum(nil))}, w.file.Commit()
+}
+
+// topStream writes rows of topSchema as an Arrow IPC file.
+type topStream struct {
+	out     *countingWriter
+	arrow   *ipc.FileWriter
+	schema  *arrow.Schema
+	idBytes int
+	full    int // rows of a batch
+
+	// The batch so far, as Arrow has it.
+	rows, values             int
+	starts, ids, roots, rest []byte
+}
+
+func newTopStream(w io.Writer, k, idBytes int) (*topStream, error) {
+	t := &topStream{out: &countingWriter{w: w, hash: sha256.New()}, schema: topSchema(k, idBytes), idBytes: idBytes, full: topRowsPerBatch(k)}
+	t.reset()
+	var err error
+	t.arrow, err = ipc.NewFileWriter(t.out, ipc.WithSchema(t.schema), ipc.WithAllocator(memory.DefaultAllocator))
+	return t, err
+}
+
+func (t *topStream) reset() {
+	t.rows, t.values = 0, 0
+	t.starts, t.ids, t.roots, t.rest = append(t.starts[:0], 0, 0, 0, 0), t.ids[:0], t.roots[:0], t.rest[:0]
+}
+
+func (t *topStream) add(top model.TopTokens, rest float64) error {
+	little := binary.LittleEndian
+	for j, id := range top.IDs {
+		if t.idBytes == 2 {
+			t.ids = little.AppendUint16(t.ids, uint16(id))
+		} else {
+			t.ids = little.AppendUint32(t.ids, uint32(id))
+		}
+		t.roots = little.AppendUint16(t.roots, rootOf(float64(top.LogProbs[j])))
+	}
+	t.rows, t.values = t.rows+1, t.values+len(top.IDs)
+	t.starts = little.AppendUint32(t.starts, uint32(t.values))
+	t.rest = little.AppendUint16(t.rest, rootOf(rest))
+	if t.rows == t.full {
+		return t.flush()
+	}
+	return nil
+}
+
+// flush writes the rows so far as a record batch.
+func (t *topStream) flush() error {
+	flat := func(of arrow.DataType, n int, bytes []byte) arrow.ArrayData {
+		return array.NewData(of, n, []*memory.Buffer{nil, memory.NewBufferBytes(bytes)}, nil, 0, 0)
+	}
+	list := func(column int, of arrow.DataType, values []byte) arrow.ArrayData {
+		return array.NewData(t.schema.Field(column).Type, t.rows, []*memory.Buffer{nil, memory.NewBufferBytes(t.starts)},
+			[]arrow.ArrayData{flat(of, t.values, values)}, 0, 0)
+	}
+	root := arrow.PrimitiveTypes.Uint16
+	record := array.NewRecord(t.schema, []arrow.Array{
+		array.MakeFromData(list(0, topIDType(t.idBytes), t.ids)),
+		array.MakeFromData(list(1, root, t.roots)),
+		array.MakeFromData(flat(root, t.rows, t.rest)),
+	}, int64(t.rows))
+	defer record.Release()
+	if err := t.arrow.Write(record); err != nil {
 		return err
 	}
-	b := array.NewRecordBuilder(memory.DefaultAllocator, schema)
-	defer b.Release()
-	example, offset := b.Field(0).(*array.Int32Builder), b.Field(1).(*array.Int32Builder)
-	ids, logProbs := b.Field(2).(*array.ListBuilder), b.Field(3).(*array.ListBuilder)
-	flush := func() error {
-		record := b.NewRecord()
-		defer record.Release()
-		return out.Write(record)
-	}
-	checker := NewTopTable(k)
-	for i := range rows {
-		r := &rows[i]
-		if len(r.Top) != len(r.Tokens) {
-			return fmt.Errorf("row %d (%s): alternatives for %d of %d tokens", i, r.ID, len(r.Top), len(r.Tokens))
-		}
-		for place, top := range r.Top {
-			if err := checker.checkPlace(place, top); err != nil {
-				return fmt.Errorf("row %d (%s): %w", i, r.ID, err)
-			}
-			example.Append(int32(i))
-			offset.Append(int32(place))
-			ids.Append(true)
-			ids.ValueBuilder().(*array.Int32Builder).AppendValues(top.IDs, nil)
-			logProbs.Append(true)
-			logProbs.ValueBuilder().(*array.Float32Builder).AppendValues(top.LogProbs, nil)
-			if example.Len() == topRowsPerBatch(k) {
-				if err := flush(); err != nil {
-					return err
-				}
-			}
-		}
-	}
-	if example.Len() > 0 {
-		if err := flush(); err != nil {
+	t.reset()
+	return nil
+}
+
+// close writes the rest and the file's end.
+func (t *topStream) close() error {
+	if t.rows > 0 {
+		if err := t.flush(); err != nil {
 			return err
 		}
 	}
-	return out.Close()
+	return t.arrow.Close()
 }
 
 // countingWriter tells the arrow writer where it is, and hashes what goes by.

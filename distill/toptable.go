@@ -2,34 +2,35 @@ package distill
 
 import (
 	"fmt"
-	"math"
-	"slices"
 
 	"github.com/retort-ml/retort/internal/model"
 )
 
-const (
-	// teacherFloor is the least mass that a teacher's tail has: below it, what
-	// rounding to float32 leaves of 1 minus the stored probabilities is noise.
-	teacherFloor = 1e-8
-	// massSlack is how far above 1 rounding may take the stored probabilities.
-	massSlack = 1e-3
-	// maxTopK bounds K: no vocabulary is larger.
-	maxTopK = 1 << 20
-)
-
 // TopTable holds a teacher's likeliest tokens, at most K, at every place of answers
-// that are numbered from 0. A place may have none: the teacher's distribution is
-// not known there. What the stored tokens leave of 1 is the mass of all others.
-// Once filled, it may be read by many goroutines.
+// that are numbered from 0, and the mass of all others. A place may have none: the
+// teacher's distribution is not known there. It is in memory, as NewTopTable and
+// Append make it, or in a file, as Answers.TopK opens it. Once filled, it may be
+// read by many goroutines.
 type TopTable struct {
-	k        int
-	first    []int     // per example, its first place; one more at the end
+	k     int
+	first []int64 // per answer, its first place; one more at the end
+
+	file *topFile // or else, in memory:
+
 	start    []int     // per place (N), its first alternative; one more at the end
 	ids      []int32   // of all places, one after the other
-	logProbs []float32 // nats, descending as the teacher gave them
+	logProbs []float32 // nats, in the teacher's order
+	rest     []float32 // per place (N), nats
+	checker  topChecker
+}
 
-	order []int32 // scratch of check
+// Place is what a teacher says about a token of an answer: the log-probabilities,
+// in nats, of the likeliest tokens and, together, of all others, which means nothing
+// where there are no others. IDs are nil where the distribution is not known.
+type Place struct {
+	IDs      []int32
+	LogProbs []float32
+	Rest     float32
 }
 
 // NewTopTable makes an empty table of at most k alternatives per place. It panics
@@ -38,7 +39,7 @@ func NewTopTable(k int) *TopTable {
 	if k < 1 || k > maxTopK {
 		panic(fmt.Sprintf("distill: a table of %d alternatives", k))
 	}
-	return &TopTable{k: k, first: []int{0}, start: []int{0}}
+	return &TopTable{k: k, first: []int64{0}, start: []int{0}, checker: topChecker{k: k}}
 }
 
 // K is the greatest number of alternatives of a place.
@@ -48,85 +49,80 @@ func (t *TopTable) K() int { return t.k }
 func (t *TopTable) Examples() int { return len(t.first) - 1 }
 
 // Places is the number of tokens of an answer.
-func (t *TopTable) Places(example int) int { return t.first[example+1] - t.first[example] }
+func (t *TopTable) Places(example int) int { return int(t.first[example+1] - t.first[example]) }
 
-// Append adds the next answer. Its error names the place, and what is wrong: more
-// than K alternatives, a number that is not finite, an id twice, probabilities of
-// more than 1 together. The table is then as it was.
+// Append adds the next answer to a table in memory. Its error names the place, and
+// what is wrong: more than K alternatives, a number that is not finite, an id twice,
+// probabilities of more than 1 together. The table is then as it was.
 func (t *TopTable) Append(top []model.TopTokens) error {
+	before := len(t.rest)
 	for place, p := range top {
-		if err := t.checkPlace(place, p); err != nil {
+		rest, err := t.checker.rest(place, p)
+		if err != nil {
+			t.rest = t.rest[:before]
 			return err
 		}
+		t.rest = append(t.rest, float32(rest))
 	}
 	for _, p := range top {
-		t.add(p.IDs, p.LogProbs)
+		t.ids, t.logProbs = append(t.ids, p.IDs...), append(t.logProbs, p.LogProbs...)
+		t.start = append(t.start, len(t.ids))
 	}
-	t.first = append(t.first, len(t.start)-1)
+	t.first = append(t.first, int64(len(t.rest)))
 	return nil
-}
-
-// add appends a place that was checked.
-func (t *TopTable) add(ids []int32, logProbs []float32) {
-	t.ids, t.logProbs = append(t.ids, ids...), append(t.logProbs, logProbs...)
-	t.start = append(t.start, len(t.ids))
 }
 
 // Bytes is the memory that the table takes.
-func (t *TopTable) Bytes() int64 { return 8 * int64(len(t.ids)+len(t.start)+len(t.first)) }
-
-// checkPlace tells whether p can be a row of the table.
-func (t *TopTable) checkPlace(place int, p model.TopTokens) error {
-	if len(p.IDs) > t.k || len(p.LogProbs) != len(p.IDs) {
-		return fmt.Errorf("token %d of the answer: %d alternatives with %d log-probabilities, want as many, and at most %d", place, len(p.IDs), len(p.LogProbs), t.k)
+func (t *TopTable) Bytes() int64 {
+	n := 8*int64(len(t.first)+len(t.start)+len(t.ids)) + 4*int64(len(t.rest))
+	if t.file != nil {
+		n += t.file.bytes()
 	}
-	if err := t.check(p.IDs, p.LogProbs); err != nil {
-		return fmt.Errorf("token %d of the answer: %w", place, err)
-	}
-	return nil
+	return n
 }
 
-// check tells whether ids and logProbs, of one length, can be a teacher's distribution.
-func (t *TopTable) check(ids []int32, logProbs []float32) error {
-	if len(ids) == 0 {
+// Close closes the file, if the table is in one.
+func (t *TopTable) Close() error {
+	if t.file == nil {
 		return nil
 	}
-	mass := 0.0
-	for j, v := range logProbs {
-		x := float64(v)
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return fmt.Errorf("the teacher's log-probability of token id %d is %v", ids[j], v)
-		}
-		mass += math.Exp(x)
+	return t.file.close()
+}
+
+// At returns what the teacher says about a token of an answer.
+func (t *TopTable) At(example, place int) (p Place, err error) {
+	if err := t.check(example, place); err != nil {
+		return p, err
 	}
-	if !(mass <= 1+massSlack) {
-		return fmt.Errorf("the teacher's %d probabilities add up to %v", len(ids), mass)
+	err = t.read(example, place, 1, new(topScratch), func(_ int, at Place) { p = at })
+	return p, err
+}
+
+// check tells whether the table has that place.
+func (t *TopTable) check(example, place int) error {
+	if example < 0 || example >= t.Examples() {
+		return fmt.Errorf("example %d is not among the %d answers", example, t.Examples())
 	}
-	t.order = append(t.order[:0], ids...)
-	slices.Sort(t.order)
-	if t.order[0] < 0 {
-		return fmt.Errorf("the teacher's token id %d is negative", t.order[0])
-	}
-	for j, id := range t.order[1:] {
-		if t.order[j] == id {
-			return fmt.Errorf("the teacher has token id %d twice", id)
-		}
+	if n := t.Places(example); place < 0 || place >= n {
+		return fmt.Errorf("example %d: the teacher's probabilities end after %d tokens, and token %d is to be learned", example, n, place)
 	}
 	return nil
 }
 
-// At returns the alternatives at a place of an answer: nil where the teacher's
-// distribution is not known. They belong to the table.
-func (t *TopTable) At(example, place int) (ids []int32, logProbs []float32, err error) {
-	if example < 0 || example >= t.Examples() {
-		return nil, nil, fmt.Errorf("example %d is not among the %d answers", example, t.Examples())
+// read calls set with n places of an answer, which there must be, from one on. What
+// it gets belongs to the table, or to s until that is used again.
+func (t *TopTable) read(example, place, n int, s *topScratch, set func(i int, p Place)) error {
+	from := t.first[example] + int64(place)
+	if t.file != nil {
+		return t.file.read(from, int64(n), s, set)
 	}
-	if n := t.Places(example); place < 0 || place >= n {
-		return nil, nil, fmt.Errorf("example %d: the teacher's probabilities end after %d tokens, and token %d is to be learned", example, n, place)
+	for i := range n {
+		at := int(from) + i
+		p := Place{Rest: t.rest[at]}
+		if a, b := t.start[at], t.start[at+1]; a < b {
+			p.IDs, p.LogProbs = t.ids[a:b:b], t.logProbs[a:b:b]
+		}
+		set(i, p)
 	}
-	from, to := t.start[t.first[example]+place], t.start[t.first[example]+place+1]
-	if from == to {
-		return nil, nil, nil
-	}
-	return t.ids[from:to:to], t.logProbs[from:to:to], nil
+	return nil
 }

@@ -34,9 +34,9 @@ func TestTopTable(t *testing.T) {
 		{0, 0, 1}, {0, 1, 3}, {2, 0, 9}, {3, 0, 7},
 		{0, 2, -1}, {0, -1, -1}, {1, 0, -1}, {3, 1, -1}, {4, 0, -1}, {-1, 0, -1},
 	} {
-		ids, logProbs, err := table.At(c.example, c.place)
-		if c.want < 0 && err == nil || c.want >= 0 && (err != nil || ids[0] != c.want || logProbs[1] != -2) {
-			t.Errorf("(%d, %d): ids %v, error %v, want %d", c.example, c.place, ids, err, c.want)
+		p, err := table.At(c.example, c.place)
+		if c.want < 0 && err == nil || c.want >= 0 && (err != nil || p.IDs[0] != c.want || p.LogProbs[1] != -2) {
+			t.Errorf("(%d, %d): %v, error %v, want %d", c.example, c.place, p, err, c.want)
 		}
 	}
 	if table.K() != 2 || table.Examples() != 4 || table.Places(0) != 2 || table.Places(1) != 0 {

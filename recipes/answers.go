@@ -208,7 +208,7 @@ func (s *answersStage) build(r *Recipe) pipeline.Stage {
 	}
 	options := *s
 	options.Batch, options.Spending = 0, Spending{} // answers do not depend on them
-	return pipeline.Stage{Inputs: unique(append(stages, head(s.From))), Files: unique(files), Version: "3",
+	return pipeline.Stage{Inputs: unique(append(stages, head(s.From))), Files: unique(files), Version: "4",
 		Fingerprint: fingerprint(options, r.asked(map[string]any{"seed": r.Seed}, refs...)),
 		Run:         func(ctx context.Context, w *pipeline.Work) error { return s.run(ctx, w, r) },
 		Memory: func(ctx context.Context, made func(string) string) (pipeline.Memory, error) {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
@@ -19,7 +18,11 @@ func (l *learner) answers(ref string, trained bool) ([]datasets.Sequence, train.
 		return nil, nil, err
 	}
 	if trained && l.stage.OnPolicy != nil {
-		list, err := l.encode(ref, textsOf(a, l.student.writer), l.format(true))
+		texts, err := textsOf(a, l.student.writer)
+		if err != nil {
+			return nil, nil, err
+		}
+		list, err := l.encode(ref, texts, l.format(true))
 		return list, train.CrossEntropy{}, err
 	}
 	same := a.Tokenizer == l.student.tokenizer.Hash() // the teacher's ids are the student's
@@ -35,6 +38,7 @@ func (l *learner) answers(ref string, trained bool) ([]datasets.Sequence, train.
 	if err != nil {
 		return nil, nil, fmt.Errorf("distill: %s: %w", ref, err)
 	}
+	l.open = append(l.open, table)
 	objective, err := distill.NewObjective(*l.stage.Distill, table)
 	return list, objective, err
 }
@@ -43,33 +47,74 @@ func (l *learner) answers(ref string, trained bool) ([]datasets.Sequence, train.
 // those, so that its probabilities stay with the tokens that they are of. Answers
 // without ids, such as those whose text was changed, are encoded.
 func (l *learner) sequences(ref string, a *distill.Answers, ids bool) ([]datasets.Sequence, error) {
-	var texts []datasets.Example
-	var rows []int
-	for i := range a.Rows {
-		if !ids || len(a.Rows[i].Tokens) == 0 {
-			texts, rows = append(texts, textOf(&a.Rows[i], l.student.writer)), append(rows, i)
-		}
-	}
 	var list []datasets.Sequence
-	var err error
-	if len(texts) < len(a.Rows) {
-		if list, err = l.tokens(ref, a); err != nil {
+	var texts []datasets.Example
+	var rows []int // of texts
+	var cut []bool // answers of texts that did not end
+	lost, i := lostAnswers{}, -1
+	for r, err := range a.Rows() {
+		if err != nil {
 			return nil, err
 		}
+		i++
+		if !ids || len(r.Tokens) == 0 {
+			texts, rows, cut = append(texts, textOf(&r, l.student.writer)), append(rows, i), append(cut, r.Finish == distill.FinishLength)
+			continue
+		}
+		s, err := l.tokens(&r)
+		if err != nil {
+			return nil, fmt.Errorf("%s: example %s: %w", ref, r.ID, err)
+		}
+		if s.Example = i; !lost.is(&r, &s, l.stage.length()) {
+			list = append(list, s)
+		}
+	}
+	if lost != (lostAnswers{}) {
+		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %d longer than %d tokens, %d empty", ref, lost.long+lost.empty, i+1, lost.long, l.stage.length(), lost.empty))
 	}
 	if len(texts) == 0 {
 		return list, nil
 	}
 	encoded, err := l.encode(ref, texts, l.format(false))
 	for _, s := range encoded {
-		s.Example = rows[s.Example]
-		if a.Rows[s.Example].Finish == distill.FinishLength {
+		if cut[s.Example] {
 			l.openEnd(&s)
 		}
+		s.Example = rows[s.Example]
 		list = append(list, s)
 	}
 	slices.SortStableFunc(list, func(a, b datasets.Sequence) int { return a.Example - b.Example })
 	return list, err
+}
+
+// lostAnswers counts answers with the teacher's tokens that are not learned.
+type lostAnswers struct{ long, empty int }
+
+func (c *lostAnswers) is(r *distill.Row, s *datasets.Sequence, length int) bool {
+	switch {
+	case r.Finish == distill.FinishEmpty || s.PromptLen == 0:
+		c.empty++
+	case len(s.Tokens) > length:
+		c.long++
+	default:
+		return false
+	}
+	return true
+}
+
+// tokens are the prompt followed by the teacher's own tokens.
+func (l *learner) tokens(r *distill.Row) (s datasets.Sequence, err error) {
+	prompt, err := l.student.writer.Prompt(datasets.Question{Text: r.Prompt, Messages: r.Messages, Tools: r.Tools})
+	if err != nil {
+		return s, err
+	}
+	if l.student.bos >= 0 {
+		s.Tokens = append(s.Tokens, l.student.bos)
+	}
+	s.Tokens = append(s.Tokens, l.student.tokenizer.Encode(prompt, false)...)
+	s.PromptLen, s.Weight = len(s.Tokens), r.Weight
+	s.Tokens = append(s.Tokens, r.Tokens...)
+	return s, nil
 }
 
 // openEnd takes off the end token of an answer that was cut: it does not end there.
@@ -85,12 +130,15 @@ func (l *learner) openEnd(s *datasets.Sequence) {
 }
 
 // textsOf are the answers as examples of a student that is asked with w.
-func textsOf(a *distill.Answers, w datasets.Prompting) []datasets.Example {
-	list := make([]datasets.Example, len(a.Rows))
-	for i := range a.Rows {
-		list[i] = textOf(&a.Rows[i], w)
+func textsOf(a *distill.Answers, w datasets.Prompting) ([]datasets.Example, error) {
+	var list []datasets.Example
+	for r, err := range a.Rows() {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, textOf(&r, w))
 	}
-	return list
+	return list, nil
 }
 
 func textOf(r *distill.Row, w datasets.Prompting) datasets.Example {
@@ -109,41 +157,6 @@ func textOf(r *distill.Row, w datasets.Prompting) datasets.Example {
 		e.Turn = string(turn)
 	}
 	return e
-}
-
-// tokens are the prompts followed by the teacher's own tokens, of the answers that have them.
-func (l *learner) tokens(ref string, a *distill.Answers) ([]datasets.Sequence, error) {
-	var list []datasets.Sequence
-	long, empty := 0, 0
-	for i, row := range a.Rows {
-		if len(row.Tokens) == 0 {
-			continue
-		}
-		var s datasets.Sequence
-		prompt, err := l.student.writer.Prompt(datasets.Question{Text: row.Prompt, Messages: row.Messages, Tools: row.Tools})
-		if err != nil {
-			return nil, fmt.Errorf("%s: example %s: %w", ref, row.ID, err)
-		}
-		if l.student.bos >= 0 {
-			s.Tokens = append(s.Tokens, l.student.bos)
-		}
-		s.Tokens = append(s.Tokens, l.student.tokenizer.Encode(prompt, false)...)
-		s.PromptLen, s.Example, s.Weight = len(s.Tokens), i, row.Weight
-		s.Tokens = append(s.Tokens, row.Tokens...)
-		switch {
-		case row.Finish == distill.FinishEmpty || s.PromptLen == 0:
-			empty++
-		case len(s.Tokens) > l.stage.length():
-			long++
-		default:
-			list = append(list, s)
-		}
-	}
-	if long+empty > 0 {
-		l.work.Warn(fmt.Sprintf("%s: %d of %d answers are not learned: %s", ref, long+empty, len(a.Rows),
-			strings.Join([]string{fmt.Sprintf("%d longer than %d tokens", long, l.stage.length()), fmt.Sprintf("%d empty", empty)}, ", ")))
-	}
-	return list, nil
 }
 
 // table is the teacher's probabilities of the sequences' answers, by row.
@@ -174,13 +187,14 @@ func (l *learner) table(ref string, a *distill.Answers, list []datasets.Sequence
 // align brings the probabilities of a teacher whose tokens are others than the
 // student's to those of the sequences.
 func (l *learner) align(a *distill.Answers, list []datasets.Sequence) (*distill.TopTable, distill.Coverage, error) {
-	if !slices.ContainsFunc(a.Rows, func(r distill.Row) bool { return len(r.Pieces) > 0 }) {
-		return nil, distill.Coverage{}, fmt.Errorf("the teacher has another tokenizer than the student, so that its probabilities are of other tokens, and the answers do not keep the bytes of those: "+
-			"set pieces: true of the answers stage, and divergence: %s if the two have few tokens in common", distill.ULD)
-	}
 	aligner := distill.NewAligner(l.student.tokenizer, l.student.stop, a.Info.TopK+1, *l.stage.Distill)
-	for i := range a.Rows {
-		row := &a.Rows[i]
+	known, i := false, -1
+	for row, err := range a.Rows() {
+		if err != nil {
+			return nil, distill.Coverage{}, err
+		}
+		i++
+		known = known || len(row.Pieces) > 0
 		var tokens []int32
 		if len(list) > 0 && list[0].Example == i {
 			tokens, list = list[0].Tokens[list[0].PromptLen:], list[1:]
@@ -192,6 +206,10 @@ func (l *learner) align(a *distill.Answers, list []datasets.Sequence) (*distill.
 		if err != nil {
 			return nil, distill.Coverage{}, err
 		}
+	}
+	if !known {
+		return nil, distill.Coverage{}, fmt.Errorf("the teacher has another tokenizer than the student, so that its probabilities are of other tokens, and the answers do not keep the bytes of those: "+
+			"set pieces: true of the answers stage, and divergence: %s if the two have few tokens in common", distill.ULD)
 	}
 	return aligner.Finish()
 }

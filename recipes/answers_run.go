@@ -248,5 +248,5 @@ func (a *answering) summary(finish map[string]int) {
 
 func (a *answering) info() distill.Info {
 	return distill.Info{Teacher: a.teacher.Identity(), Tokenizer: a.teacher.tokenizer, Prompting: a.teacher.prompting,
-		ChatTemplate: a.teacher.chatTemplate, TopK: a.TopK, MaxTokens: orElse(a.MaxTokens, 256), Sampling: a.Sampling, Seed: a.recipe.Seed}
+		ChatTemplate: a.teacher.chatTemplate, TopK: a.TopK, Vocabulary: a.teacher.vocabulary, MaxTokens: orElse(a.MaxTokens, 256), Sampling: a.Sampling, Seed: a.recipe.Seed}
 }

@@ -19,6 +19,7 @@ type askedTeacher struct {
 	name string // in the recipe
 	// Of a local teacher: hashes of tokenizer and chat template, and how prompts are written.
 	tokenizer, prompting, chatTemplate string
+	vocabulary                         int                                   // of a local teacher
 	scores                             bool                                  // it scores given responses
 	pieces                             func(*distill.Answer) []distill.Piece // of a local teacher, its tokens by their bytes
 	figures                            func() map[string]any                 // of the calls to a server, for the run's record
@@ -59,7 +60,7 @@ func (r *Recipe) openLocal(w *pipeline.Work, t *askedTeacher, ref string, batch 
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
-	t.Teacher, t.scores = teacher, true
+	t.Teacher, t.scores, t.vocabulary = teacher, true, l.model.Config.VocabSize
 	t.pieces = func(a *distill.Answer) []distill.Piece { return distill.PiecesOf(l.tokenizer, l.stop, a) }
 	t.tokenizer, t.prompting, t.chatTemplate = teacher.TokenizerHash(), l.writer.ID(), l.promptingRecord().ChatTemplate
 	return nil

@@ -24,7 +24,8 @@ func (r *Recipe) previewExamples(ctx context.Context, made func(string) string, 
 		if err != nil {
 			return nil, err
 		}
-		return datasets.Each(textsOf(a, l.writer)), nil
+		texts, err := textsOf(a, l.writer)
+		return datasets.Each(texts), err
 	}
 	name, split, _ := strings.Cut(p.on, ".")
 	d, err := r.previewDataset(ctx, made(name), name, temporary)

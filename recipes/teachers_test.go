@@ -132,7 +132,14 @@ func (l *lab) answers(r *pipeline.Record) []distill.Row {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return a.Rows
+	var rows []distill.Row
+	for row, err := range a.Rows() {
+		if err != nil {
+			l.t.Fatal(err)
+		}
+		rows = append(rows, row)
+	}
+	return rows
 }
 
 const dataStage = `
