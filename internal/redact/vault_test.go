@@ -131,28 +131,40 @@ func TestVaultConflict(t *testing.T) {
 	}
 }
 
+// tear leaves the beginning of a line, as a killed process does.
+func tear(t *testing.T, dir, torn string) {
+	t.Helper()
+	for _, name := range []string{"vault.jsonl", "audit.jsonl"} {
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := file.WriteString(torn); err != nil {
+			t.Fatal(err)
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestVaultAfterKill(t *testing.T) {
 	dir := t.TempDir()
 	r := newRedactor(t, redact.Options{})
 	keep(t, openVault(t, dir), r, "x", "bob@example.com")
 	for _, torn := range []string{`{"scope":"y","kind":"em`, strings.Repeat("z", 10_000)} {
-		for _, name := range []string{"vault.jsonl", "audit.jsonl"} {
-			file, err := os.OpenFile(filepath.Join(dir, name), os.O_APPEND|os.O_WRONLY, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := file.WriteString(torn); err != nil {
-				t.Fatal(err)
-			}
-			file.Close()
-		}
+		tear(t, dir, torn)
 		v := openVault(t, dir)
 		wantRestored(t, v, "x", "[EMAIL_1]", "bob@example.com")
 		keep(t, v, r, "y"+torn[:2], "amy@example.org")
+		tear(t, dir, torn) // another process, while this one goes on
+		wantRestored(t, v, "x", "[EMAIL_1]", "bob@example.com")
+		keep(t, v, r, "z"+torn[:2], "eve@example.org")
+		wantRestored(t, v, "z"+torn[:2], "[EMAIL_1]", "eve@example.org")
 		wantRestored(t, v, "y"+torn[:2], "[EMAIL_1]", "amy@example.org")
 	}
-	if n := len(readLines(t, filepath.Join(dir, "audit.jsonl"))); n != 3 {
-		t.Errorf("%d audit lines, want 3", n)
+	if n := len(readLines(t, filepath.Join(dir, "audit.jsonl"))); n != 5 {
+		t.Errorf("%d audit lines, want 5", n)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "vault.jsonl"), []byte("{\"scope\":\"x\"}\nnonsense\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -171,6 +183,11 @@ func keepMany(v *redact.Vault, r *redact.Redactor, name string, n int) error {
 			s := r.Scope()
 			s.Redact(fmt.Sprintf("%s.%d@example.com and amy@example.org", name, i))
 			errs[i] = v.Keep(fmt.Sprintf("%s-%d", name, i), s)
+			if errs[i] == nil { // what many keep at once is written once
+				shared := r.Scope()
+				shared.Redact(fmt.Sprintf("shared.%d@example.com", i/8))
+				errs[i] = v.Keep(fmt.Sprint("shared-", i/8), shared)
+			}
 		})
 	}
 	wg.Wait()
@@ -221,8 +238,8 @@ func TestVaultOfProcesses(t *testing.T) {
 			wantRestored(t, a, fmt.Sprintf("%s-%d", name, i), "[EMAIL_1] [EMAIL_2]", want)
 		}
 	}
-	if got := len(readLines(t, filepath.Join(dir, "audit.jsonl"))); got != 6*n {
-		t.Errorf("%d audit lines, want %d", got, 6*n)
+	if got := len(readLines(t, filepath.Join(dir, "audit.jsonl"))); got != 6*n+n/8 {
+		t.Errorf("%d audit lines, want %d", got, 6*n+n/8)
 	}
 }
 

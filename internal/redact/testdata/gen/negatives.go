@@ -173,5 +173,6 @@ Prints: <Buffer 01 02 03 04 05 06 07 08>
 1f ff 81 03 01 01 05 50 6f 69
 ObjectIdentifier("2.5.4.5")
 RFC 7540, sec 8.1.2.6
+Bring your phone. 2125550123 is a large number.
 the contents (EC 3.1.1.11) activity
 `
