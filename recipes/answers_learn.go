@@ -17,6 +17,11 @@ func (l *learner) answers(ref string) ([]datasets.Sequence, train.Objective, err
 	if err != nil {
 		return nil, nil, err
 	}
+	return l.follow(ref, a)
+}
+
+// follow is answers of those that ref names.
+func (l *learner) follow(ref string, a *distill.Answers) ([]datasets.Sequence, train.Objective, error) {
 	same := a.Tokenizer == l.student.tokenizer.Hash() // the teacher's ids are the student's
 	if l.stage.Distill != nil && same && a.Prompting != l.student.writer.ID() {
 		return nil, nil, fmt.Errorf("distill: the teacher of %s was asked with chat template %s and the student is with %s, or with another system turn, date or variables: its probabilities are of other texts",
@@ -155,6 +160,7 @@ func (l *learner) table(ref string, a *distill.Answers, list []datasets.Sequence
 			coverage.Places += n
 			if table.Places(s.Example) > 0 {
 				coverage.Known += n
+				coverage.Kept, coverage.Told = coverage.Kept+1, coverage.Told+1
 			}
 		}
 		return table, coverage.Check(*l.stage.Distill)
@@ -173,7 +179,7 @@ func (l *learner) align(a *distill.Answers, list []datasets.Sequence) (*distill.
 		return nil, distill.Coverage{}, fmt.Errorf("the teacher has another tokenizer than the student, so that its probabilities are of other tokens, and the answers do not keep the bytes of those: "+
 			"set pieces: true of the answers stage, and divergence: %s if the two have few tokens in common", distill.ULD)
 	}
-	aligner := distill.NewAligner(l.student.tokenizer, l.student.stop, a.Info.TopK+1, *l.stage.Distill)
+	aligner := distill.NewAligner(l.student.tokenizer, l.student.stop, a.Info.TopK, *l.stage.Distill)
 	for i := range a.Rows {
 		row := &a.Rows[i]
 		var tokens []int32
