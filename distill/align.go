@@ -71,6 +71,10 @@ func (a *Aligner) Add(id, text string, tokens []int32, pieces []Piece) error {
 	top := make([]model.TopTokens, len(tokens))
 	c := Coverage{Places: len(tokens)}
 	if known && same && text != "" {
+		if a.ranks { // no more than the teacher has tokens can begin where one of those does
+			before := slices.IndexFunc(teacher, func(l laid) bool { return l.from >= 0 })
+			c.Places = min(c.Places, len(teacher)-max(before, 0))
+		}
 		i := 0
 		for j, s := range student {
 			for i < len(teacher) && (teacher[i].from < s.from || teacher[i].from == s.from && a.passes(teacher, i, s)) {

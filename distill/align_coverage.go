@@ -15,7 +15,7 @@ const shownExamples = 3
 // Coverage says for how much of the answers a teacher's probabilities are known
 // in the student's tokens.
 type Coverage struct {
-	Places int     // tokens of the answers
+	Places int     // tokens of the answers; with uld as many as the teacher's where those are fewer
 	Known  int     // of them with a distribution
 	Kept   float64 // probability in those, summed over them
 	Told   float64 // probability that the teacher told there, likewise

@@ -25,6 +25,11 @@ func (l *learner) answers(ref string, trained bool) ([]datasets.Sequence, train.
 		list, err := l.encode(ref, texts, l.format(true))
 		return list, train.CrossEntropy{}, err
 	}
+	return l.follow(ref, a)
+}
+
+// follow is answers of those that ref names.
+func (l *learner) follow(ref string, a *distill.Answers) ([]datasets.Sequence, train.Objective, error) {
 	same := a.Tokenizer == l.student.tokenizer.Hash() // the teacher's ids are the student's
 	if l.stage.Distill != nil && same && a.Prompting != l.student.writer.ID() {
 		return nil, nil, fmt.Errorf("distill: the teacher of %s was asked with chat template %s and the student is with %s, or with another system turn, date or variables: its probabilities are of other texts",
@@ -173,6 +178,7 @@ func (l *learner) table(ref string, a *distill.Answers, list []datasets.Sequence
 			coverage.Places += n
 			if table.Places(s.Example) > 0 {
 				coverage.Known += n
+				coverage.Kept, coverage.Told = coverage.Kept+1, coverage.Told+1
 			}
 		}
 		return table, coverage.Check(*l.stage.Distill)
@@ -187,7 +193,7 @@ func (l *learner) table(ref string, a *distill.Answers, list []datasets.Sequence
 // align brings the probabilities of a teacher whose tokens are others than the
 // student's to those of the sequences.
 func (l *learner) align(a *distill.Answers, list []datasets.Sequence) (*distill.TopTable, distill.Coverage, error) {
-	aligner := distill.NewAligner(l.student.tokenizer, l.student.stop, a.Info.TopK+1, *l.stage.Distill)
+	aligner := distill.NewAligner(l.student.tokenizer, l.student.stop, a.Info.TopK, *l.stage.Distill)
 	known, i := false, -1
 	for row, err := range a.Rows() {
 		if err != nil {
