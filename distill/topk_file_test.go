@@ -77,6 +77,19 @@ func TestTableOnDisk(t *testing.T) {
 	}
 }
 
+// The greatest ids of both widths come back.
+func TestGreatestIDs(t *testing.T) {
+	for _, vocabulary := range []int{1 << 16, 1<<16 + 1, 1 << 20} {
+		id := int32(vocabulary - 1)
+		top := []model.TopTokens{{IDs: []int32{id, 0}, LogProbs: []float32{-0.5, -2}}}
+		a := distill.Answer{Text: "x", Tokens: []int32{id}, Finish: distill.FinishStop, Top: top}
+		table := openTable(t, distill.Info{TopK: 2, Vocabulary: vocabulary}, distill.NewRow("x", "me", distill.Request{}, a))
+		if p, err := table.At(0, 0); err != nil || p.IDs[0] != id || p.IDs[1] != 0 {
+			t.Errorf("a vocabulary of %d: %v, error %v", vocabulary, p, err)
+		}
+	}
+}
+
 func fileSize(t testing.TB, dir, name string) int64 {
 	t.Helper()
 	s, err := os.Stat(filepath.Join(dir, name))
