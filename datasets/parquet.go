@@ -35,13 +35,13 @@ func WriteParquet[T any](path string, rows []T) error {
 	})
 }
 
-func newParquetWriter[T any](w io.Writer, level zstd.Level) *parquet.GenericWriter[T] {
-	return parquet.NewGenericWriter[T](w,
+func newParquetWriter[T any](w io.Writer, level zstd.Level, more ...parquet.WriterOption) *parquet.GenericWriter[T] {
+	return parquet.NewGenericWriter[T](w, append(more,
 		parquet.Compression(&zstd.Codec{Level: level}),
 		parquet.MaxRowsPerRowGroup(rowsPerGroup),
 		// The default names the versions of the build, and so would
 		// change the bytes from build to build.
-		parquet.CreatedBy("retort", "1", "0"))
+		parquet.CreatedBy("retort", "1", "0"))...)
 }
 
 // writeParquet writes the examples of batches likewise, with smaller row groups

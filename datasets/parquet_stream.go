@@ -28,7 +28,13 @@ func CreateParquet[T any](path string) (*ParquetWriter[T], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ParquetWriter[T]{path: path, file: file, out: newParquetWriter[T](file, zstd.DefaultLevel)}, nil
+	// Of every page, parquet-go would keep the least and the greatest value until the
+	// end: of long texts, most of the file.
+	var noBounds []parquet.WriterOption
+	for _, column := range parquet.SchemaOf(new(T)).Columns() {
+		noBounds = append(noBounds, parquet.SkipPageBounds(column...))
+	}
+	return &ParquetWriter[T]{path: path, file: file, out: newParquetWriter[T](file, zstd.DefaultLevel, noBounds...)}, nil
 }
 
 // Write adds rows that take about that many bytes in memory: they say where a

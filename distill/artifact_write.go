@@ -10,6 +10,10 @@ import (
 	"github.com/retort-ml/retort/internal/atomicfile"
 )
 
+// WriteMemory is about the most bytes that an AnswersWriter takes: a row group of
+// answers.parquet and a record batch of topk.arrow.
+const WriteMemory = 64 << 20
+
 // AnswersWriter writes an artifact row by row: in memory are a row group of
 // answers.parquet and a record batch of topk.arrow. It ends with Finish or Close,
 // and is not for concurrent use.

@@ -322,9 +322,22 @@ func TestEqualDistributionsDoNotDiverge(t *testing.T) {
 	}
 }
 
-// The reference values are trl.GKDTrainer.generalized_jsd_loss's.
+// The reference values are trl.GKDTrainer.generalized_jsd_loss's, of whole
+// distributions: K is V.
 func TestGoldenGeneralizedJSD(t *testing.T) {
-	f, err := safetensors.Open(filepath.Join("testdata", "trl_generalized_jsd.safetensors"))
+	testGoldenJSD(t, filepath.Join("testdata", "trl_generalized_jsd.safetensors"))
+}
+
+func TestSharedGoldenGeneralizedJSD(t *testing.T) {
+	path := filepath.Join("..", "..", "shared", "golden", "kd", "trl_generalized_jsd.safetensors")
+	if !exists(path) {
+		t.Skipf("%s is not there", path)
+	}
+	testGoldenJSD(t, path)
+}
+
+func testGoldenJSD(t *testing.T, path string) {
+	f, err := safetensors.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,34 +355,49 @@ func TestGoldenGeneralizedJSD(t *testing.T) {
 	}
 	student, teacher, labels := floats("student_logits"), floats("teacher_logits"), floats("labels")
 	const v = 97
+	a := distill.Answer{Text: "x", Finish: distill.FinishStop}
+	var learned []int
+	var logits []float32
+	for i, label := range labels {
+		if id := int32(math.Float32bits(label)); id >= 0 { // the same four bytes
+			learned = append(learned, i)
+			a.Tokens, a.Top = append(a.Tokens, id), append(a.Top, topOf(teacher[i*v:(i+1)*v], v))
+			logits = append(logits, student[i*v:(i+1)*v]...)
+		}
+	}
+	inMemory := distill.NewTopTable(v)
+	if err := inMemory.Append(a.Top); err != nil {
+		t.Fatal(err)
+	}
+	fromFile := openTable(t, distill.Info{TopK: v, Vocabulary: v}, distill.NewRow("x", "me", distill.Request{}, a))
+	n := float64(len(learned))
 	for _, beta := range []float64{0, 0.1, 0.5, 0.9, 1} {
 		for _, temperature := range []float64{1, 2} {
 			name := fmt.Sprintf("jsd_b%.1f_t%.1f", beta, temperature)
-			c := &lossCase{v: v, options: distill.Options{Divergence: distill.JSD, Beta: &beta, Temperature: temperature}}
-			var places []model.TopTokens
-			var learned []int
-			for i, label := range labels {
-				if id := int32(math.Float32bits(label)); id >= 0 { // the same four bytes
-					learned = append(learned, i)
-					places = append(places, topOf(teacher[i*v:(i+1)*v], v))
-					c.target, c.weight = append(c.target, id), append(c.weight, 1)
-					c.logits = append(c.logits, student[i*v:(i+1)*v]...)
+			value, whole := float64(floats(name)[0]), floats(name+".grad")
+			var want []float64
+			for _, i := range learned {
+				for _, g := range whole[i*v : (i+1)*v] {
+					want = append(want, float64(g))
 				}
 			}
-			c.top = [][]model.TopTokens{places}
-			sum, grad := c.run(t)
-			n := float64(len(learned))
-			if want := float64(floats(name)[0]); !(math.Abs(sum/n-want) <= 1e-5*want) {
-				t.Errorf("%s: %v, want %v", name, sum/n, want)
+			o := distill.Options{Divergence: distill.JSD, Beta: &beta, Temperature: temperature}
+			sum, grad := lossOf(t, o, inMemory, a.Tokens, logits)
+			if !(math.Abs(sum/n-value) <= 1e-5*value) {
+				t.Errorf("%s: %v, want %v", name, sum/n, value)
 			}
-			want := floats(name + ".grad")
-			for row, i := range learned {
-				for j := range v {
-					g, w := float64(grad[row*v+j])/n, float64(want[i*v+j])
-					if !(math.Abs(g-w) <= 1e-7+1e-4*math.Abs(w)) {
-						t.Fatalf("%s: gradient (%d, %d) is %v, want %v", name, i, j, g, w)
-					}
+			for j, w := range want {
+				if g := float64(grad[j]) / n; !(math.Abs(g-w) <= 1e-7+1e-4*math.Abs(w)) {
+					t.Fatalf("%s: gradient (%d, %d) is %v, want %v", name, learned[j/v], j%v, g, w)
 				}
+			}
+			sum, grad = lossOf(t, o, fromFile, a.Tokens, logits)
+			wrong, size := 0.0, 0.0
+			for j, w := range want {
+				wrong, size = wrong+math.Pow(float64(grad[j])/n-w, 2), size+w*w
+			}
+			if wrong = math.Sqrt(wrong / size); !(math.Abs(sum/n-value) <= 1e-4*value && wrong <= 1e-3) {
+				t.Errorf("%s from the file: %v, want %v; gradient wrong by %v", name, sum/n, value, wrong)
 			}
 		}
 	}

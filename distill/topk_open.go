@@ -20,7 +20,10 @@ const TopMemory = 64 << 20
 // a file of at most TopMemory. The file is first compared with answers.json, and then
 // read once from start to end, a record batch at a time: whatever is wrong with it is
 // an error that names it. The table is to be closed.
-func (a *Answers) TopK() (*TopTable, error) {
+func (a *Answers) TopK() (*TopTable, error) { return a.topK(TopMemory) }
+
+// topK is TopK with that bound.
+func (a *Answers) topK(most int64) (*TopTable, error) {
 	path := filepath.Join(a.dir, topArrow)
 	if a.Info.TopK == 0 {
 		return nil, fmt.Errorf("read %s: the answers were collected without the teacher's probabilities (top_k 0)", path)
@@ -38,7 +41,7 @@ func (a *Answers) TopK() (*TopTable, error) {
 		}
 		t.first = append(t.first, t.first[len(t.first)-1]+int64(len(r.Tokens)))
 	}
-	f, err := openTop(path, a.Info, a.top.Bytes)
+	f, err := openTop(path, a.Info, a.top.Bytes, most)
 	if err != nil {
 		return nil, err
 	}
@@ -49,10 +52,10 @@ func (a *Answers) TopK() (*TopTable, error) {
 	return t, nil
 }
 
-// openTop opens the file of that size, or reads it where it is small.
-func openTop(path string, info Info, size int64) (*topFile, error) {
+// openTop opens the file of that size, or reads it where it has at most so many bytes.
+func openTop(path string, info Info, size, most int64) (*topFile, error) {
 	f := &topFile{path: path, size: size, k: info.TopK, idBytes: topIDBytes(info.Vocabulary)}
-	if size <= TopMemory {
+	if size <= most {
 		data, err := os.ReadFile(path)
 		f.in, f.held = bytes.NewReader(data), size
 		return f, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/retort-ml/retort/distill"
 	"github.com/retort-ml/retort/eval"
 	"github.com/retort-ml/retort/internal/bytesize"
 	"github.com/retort-ml/retort/internal/memory"
@@ -117,7 +118,7 @@ func (s *trainStage) need(ctx context.Context, r *Recipe, made madeDir, o *outli
 		}
 		need.DataBytes += r.dataBytes(ref, t, o)
 		if a, ok := r.find(ref).(*answersStage); ok && s.Distill != nil && s.OnPolicy == nil {
-			need.DataBytes += int64(a.TopK) * 8 * t.answerTokens(o, a.MaxTokens)
+			need.DataBytes += min(int64(a.TopK)*4*t.answerTokens(o, a.MaxTokens), distill.TopMemory)
 		}
 	}
 	if s.Valid != "" {
@@ -191,7 +192,7 @@ func (s *answersStage) memory(ctx context.Context, r *Recipe, made madeDir) (pip
 		return pipeline.Memory{}, err
 	}
 	stored := processBytes + databaseBytes + int64(o.model.Bytes())
-	heap := o.beside() + int64(o.model.GeneratingBytes()) + t.heldBytes() + t.answerTokens(o, s.MaxTokens)*int64(8*s.TopK+16)
+	heap := o.beside() + int64(o.model.GeneratingBytes()) + t.heldBytes() + min(t.answerTokens(o, s.MaxTokens)*int64(8*s.TopK+16), distill.WriteMemory)
 	with := func(batch int) int64 {
 		batch = min(batch, max(1, t.examples))
 		return stored + withGarbage(heap+int64(o.model.GenerateBytes(t.examples, batch, t.promptTokens(o), orElse(s.MaxTokens, 256))))
