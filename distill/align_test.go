@@ -281,3 +281,28 @@ func TestPiecesOf(t *testing.T) {
 		t.Errorf("damaged: %v", err)
 	}
 }
+
+func BenchmarkAlign(b *testing.B) {
+	var pieces []distill.Piece
+	var tokens []int32
+	var text strings.Builder
+	for range 100 {
+		for _, w := range []string{"low", "er", " high"} {
+			pieces, tokens = append(pieces, piece(w, .3, "l", .1, "o", .1, "w", .1, "unknown", .1, "é", .1)), append(tokens, student.ids(strings.TrimSpace(w))...)
+			text.WriteString(strings.TrimSpace(w))
+		}
+	}
+	for i := range pieces {
+		pieces[i].Bytes = []byte(strings.TrimSpace(string(pieces[i].Bytes)))
+	}
+	for b.Loop() {
+		a := distill.NewAligner(student, student.ids("</s>"), 8, distill.Options{})
+		if err := a.Add("e", text.String(), tokens, pieces); err != nil {
+			b.Fatal(err)
+		}
+		if _, c, err := a.Finish(); err != nil || c.Share() != 1 {
+			b.Fatal(c, err)
+		}
+	}
+	b.ReportMetric(float64(len(tokens))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
+}
