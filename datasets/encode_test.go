@@ -98,3 +98,20 @@ func TestEncodeErrors(t *testing.T) {
 	_, _, err = datasets.Encode(t.Context(), bytewise{}, []datasets.Example{example("a", "!")}, datasets.Format{Writer: turns{}})
 	wantError(t, "a writer's error", err, "id-a", "f.parquet row 5", "not a turn")
 }
+
+// An example's weight becomes that of its tokens, also where it was cut to fit.
+func TestWeightsAreKept(t *testing.T) {
+	examples := []datasets.Example{example("ab", "c"), example(strings.Repeat("x", 20), "c"), example(strings.Repeat("y", 20), "c")}
+	examples[1].Weight, examples[2].Weight = 0.25, 2
+	for _, tooLong := range []string{datasets.TruncateLeft, datasets.TruncateRight} {
+		list, _, err := datasets.Encode(t.Context(), bytewise{}, examples, datasets.Format{BOS: -1, EOS: -1, MaxTokens: 15, TooLong: tooLong, NothingLearned: datasets.DropUnlearned, OmitResponse: true})
+		if err != nil || len(list) != 3 {
+			t.Fatalf("%s: %d sequences, %v", tooLong, len(list), err)
+		}
+		for i, want := range []float32{0, 0.25, 2} {
+			if list[i].Weight != want {
+				t.Errorf("%s: example %d weighs %v, want %v", tooLong, i, list[i].Weight, want)
+			}
+		}
+	}
+}

@@ -110,6 +110,16 @@ func TestAlign(t *testing.T) {
 			[]string{"\xc3:0.60 l:0.20", "\xa9:0.70", "</s>:0.80 er:0.10"}, []string{"0:0.60 1:0.20", "0:0.70", "0:0.80 1:0.10"}},
 		{"white space that was trimmed", "low", student.ids("low", "</s>"), []distill.Piece{piece("low", .6), piece(" ", .7, "", .2), end},
 			[]string{"low:0.60", ""}, []string{"0:0.60", "0:0.70 1:0.20"}},
+		{"more than the text", "low", student.ids("low", "er", "</s>"), []distill.Piece{piece("low", .6), piece("er", .7), end},
+			[]string{"low:0.60", "", ""}, []string{"0:0.60", "0:0.70", ""}},
+		{"other words before the text", "low", student.ids("er", "low"), []distill.Piece{piece("ow", .6), piece("low", .7)},
+			[]string{"", "low:0.70"}, []string{"", "0:0.70"}},
+		{"the end's name in the text", "</s>low", student.ids("</s>", "low", "</s>"), []distill.Piece{piece("</s>", .6), piece("low", .7), end},
+			[]string{"</s>:0.60", "low:0.70", "</s>:0.80 er:0.10"}, []string{"0:0.60", "0:0.70", "0:0.80 1:0.10"}},
+		{"an empty token between", "lower", student.ids("low", "er"), []distill.Piece{piece("low", .6), piece("", .3), piece("er", .7)},
+			[]string{"low:0.60", "er:0.70"}, []string{"0:0.60", "0:0.70"}},
+		{"the end among alternatives of the first", "low", student.ids(" low"), []distill.Piece{piece("low", .6, "<|eot_id|>", .2, "<|im_end|>", .1)},
+			[]string{" low:0.60 </s>:0.20 <|im_end|>:0.10"}, []string{"0:0.60 1:0.20 2:0.10"}},
 		{"rounded probabilities", "low", student.ids("low"), []distill.Piece{piece("low", .8, "high", .24)},
 			[]string{"low:0.77 high:0.23"}, []string{"0:0.77 1:0.23"}},
 		{"another text", "high", student.ids("high"), []distill.Piece{piece("low", .6)}, []string{""}, []string{""}},
@@ -270,4 +280,29 @@ func TestPiecesOf(t *testing.T) {
 	if _, err := row.TokenPieces(); err == nil || !strings.Contains(err.Error(), "answer e") {
 		t.Errorf("damaged: %v", err)
 	}
+}
+
+func BenchmarkAlign(b *testing.B) {
+	var pieces []distill.Piece
+	var tokens []int32
+	var text strings.Builder
+	for range 100 {
+		for _, w := range []string{"low", "er", " high"} {
+			pieces, tokens = append(pieces, piece(w, .3, "l", .1, "o", .1, "w", .1, "unknown", .1, "é", .1)), append(tokens, student.ids(strings.TrimSpace(w))...)
+			text.WriteString(strings.TrimSpace(w))
+		}
+	}
+	for i := range pieces {
+		pieces[i].Bytes = []byte(strings.TrimSpace(string(pieces[i].Bytes)))
+	}
+	for b.Loop() {
+		a := distill.NewAligner(student, student.ids("</s>"), 8, distill.Options{})
+		if err := a.Add("e", text.String(), tokens, pieces); err != nil {
+			b.Fatal(err)
+		}
+		if _, c, err := a.Finish(); err != nil || c.Share() != 1 {
+			b.Fatal(c, err)
+		}
+	}
+	b.ReportMetric(float64(len(tokens))*float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
 }

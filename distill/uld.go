@@ -32,7 +32,7 @@ func distance(teacher, student, grad []float64) float64 {
 		case gap < 0:
 			grad[j] = -p
 		default:
-			grad[j] = gap // 0, or NaN
+			grad[j] = 0
 		}
 	}
 	return sum
