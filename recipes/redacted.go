@@ -1,7 +1,10 @@
 package recipes
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -166,17 +169,53 @@ func (t *redactedTeacher) reveal(i int, a distill.Answer) distill.Answer {
 	if s == nil {
 		return a
 	}
-	text := s.Restore(a.Text)
+	text := restored(s, a.Text)
 	if text != a.Text {
 		a.Pieces = nil // they are of the text with placeholders
 	}
-	a.Text, a.Reasoning = text, s.Restore(a.Reasoning)
-	if a.ToolCalls != "" {
-		if calls, err := s.RestoreJSON(a.ToolCalls); err == nil {
-			a.ToolCalls = calls
+	a.Text, a.Reasoning, a.ToolCalls = text, s.Restore(a.Reasoning), restoredCalls(s, a.ToolCalls)
+	return a
+}
+
+// restored is a text with personal data put back: within its strings, if it is
+// JSON, so that it stays JSON.
+func restored(s *redact.Scope, text string) string {
+	if t := strings.TrimSpace(text); strings.HasPrefix(t, "{") || strings.HasPrefix(t, "[") {
+		if out, err := s.RestoreJSON(text); err == nil {
+			return out
 		}
 	}
-	return a
+	return s.Restore(text)
+}
+
+// restoredCalls are tool calls with personal data put back. Their arguments are
+// JSON in a string, as OpenAI has it.
+func restoredCalls(s *redact.Scope, calls string) string {
+	var list []map[string]json.RawMessage
+	if json.Unmarshal([]byte(calls), &list) != nil {
+		return s.Restore(calls)
+	}
+	for _, call := range list {
+		var function map[string]json.RawMessage
+		var arguments string
+		if json.Unmarshal(call["function"], &function) != nil || json.Unmarshal(function["arguments"], &arguments) != nil {
+			continue
+		}
+		function["arguments"] = mustJSON(restored(s, arguments))
+		call["function"] = mustJSON(function)
+	}
+	return string(mustJSON(list))
+}
+
+// mustJSON is v, of strings and JSON, as JSON.
+func mustJSON(v any) json.RawMessage {
+	var out bytes.Buffer
+	e := json.NewEncoder(&out)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSpace(out.Bytes())
 }
 
 // redacted is t, asked without personal data if the model is to be.
@@ -204,7 +243,10 @@ func (r *Recipe) redacted(t *askedTeacher, m *Source) error {
 // redactExample takes personal data out of an example for good: its artifact has
 // placeholders, and the vault what they stand for.
 func redactExample(redactor *redact.Redactor, vault *redact.Vault, e *datasets.Example) error {
-	s := redactor.Scope()
+	s, h := redactor.Scope(), sha256.New()
+	for _, text := range []string{e.Prompt, e.Response, e.Rejected, e.Reference, strings.Join(e.Choices, "\x00"), e.Messages, e.Turn, e.Tools} {
+		fmt.Fprintf(h, "%d:%s", len(text), text)
+	}
 	for _, text := range []*string{&e.Prompt, &e.Response, &e.Rejected, &e.Reference} {
 		*text = s.Redact(*text)
 	}
@@ -224,5 +266,6 @@ func redactExample(redactor *redact.Redactor, vault *redact.Vault, e *datasets.E
 	if len(s.Counts()) == 0 {
 		return nil
 	}
-	return vault.Keep(fmt.Sprintf("%s row %d %s", e.File, e.Row, redactor.ID()), s)
+	// The content is in the name: a row that changes is another.
+	return vault.Keep(fmt.Sprintf("%s row %d %x %s", e.File, e.Row, h.Sum(nil)[:16], redactor.ID()), s)
 }

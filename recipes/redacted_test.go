@@ -1,6 +1,7 @@
 package recipes
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/retort-ml/retort/datasets"
+	"github.com/retort-ml/retort/internal/redact"
 )
 
 // private are rows with personal data, and those data.
@@ -120,4 +122,43 @@ func TestDatasetsWithoutPersonalData(t *testing.T) {
 	if !IsFault(err) || !strings.Contains(err.Error(), "redact.kinds") || !strings.Contains(err.Error(), "redact.patterns") {
 		t.Errorf("error %v", err)
 	}
+}
+
+func TestRestoredAnswersStayJSON(t *testing.T) {
+	redactor, err := redact.New(redact.Options{Patterns: map[string]string{"code": `code <[^>]*>`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := redactor.Scope()
+	secret := "code <a\"b\\c\nd>"
+	if s.Redact(secret) != "[CODE_1]" {
+		t.Fatal("nothing is redacted")
+	}
+	var got map[string]string
+	if err := json.Unmarshal([]byte(restored(s, `{"x": "it is [CODE_1]"}`)), &got); err != nil || got["x"] != "it is "+secret {
+		t.Errorf("%v, %v", got, err)
+	}
+	if text := restored(s, "[CODE_1] it is"); text != secret+" it is" {
+		t.Errorf("%q", text)
+	}
+	calls := restoredCalls(s, `[{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{\"x\": \"[CODE_1]\"}"}}]`)
+	var list []struct{ Function struct{ Arguments string } }
+	if err := json.Unmarshal([]byte(calls), &list); err != nil {
+		t.Fatalf("%s: %v", calls, err)
+	}
+	got = nil
+	if err := json.Unmarshal([]byte(list[0].Function.Arguments), &got); err != nil || got["x"] != secret {
+		t.Errorf("%s: %v, %v", calls, got, err)
+	}
+}
+
+func TestARowThatChangesIsRedactedAgain(t *testing.T) {
+	rows, _ := private(1)
+	l := newLab(t, rows...)
+	recipe := "stages:\n  data: {kind: dataset, files: ROWS, columns: {prompt: text, response: label}, redact: {}}"
+	l.mustRun(recipe)
+	if err := os.WriteFile(l.rows, []byte(strings.ReplaceAll(rows[0], "ann.lee0", "bob")), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	l.mustRun(recipe)
 }

@@ -16,9 +16,9 @@ const (
 )
 
 var topicWords = map[topic]string{
-	phoneTopic: `phone phones telephone tel call calls called cell cellphone mobile mob fax sms whatsapp dial ring contact callback hotline landline
+	phoneTopic: `phone phones telephone tel ph call calls called cell cellphone mobile mob fax sms whatsapp dial ring contact callback hotline landline
 		telefon telefonnummer tel handy handynummer mobil mobilnummer rufnummer anrufen ruf durchwahl
-		téléphone telephone portable appelez appeler joindre télécopie
+		téléphone tél telephone portable appelez appeler joindre télécopie
 		teléfono telefono móvil movil celular llame llamar llámame llámeme fono
 		cellulare chiamare chiamami telefonare chiama
 		telefoon telefoonnummer mobiel bel bellen gsm

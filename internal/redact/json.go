@@ -10,8 +10,26 @@ import (
 	"unicode/utf8"
 )
 
+// mostDepth is how deep JSON may be nested: no request of a person is deeper.
+const mostDepth = 200
+
+// protocol are the names by which servers read a conversation and its tools. They
+// and the values of role and type stay, whatever a word list says.
+var protocol = map[string]bool{"role": true, "content": true, "type": true, "text": true, "name": true, "function": true,
+	"arguments": true, "tool_calls": true, "tool_call_id": true, "id": true, "refusal": true, "reasoning_content": true,
+	"description": true, "parameters": true, "properties": true, "required": true, "items": true, "enum": true, "input": true, "input_schema": true}
+
+// isProtocol tells whether the string is a name of the protocol, not a text.
+func (p *jsonString) isProtocol(decoded string) bool {
+	if p.isKey {
+		return protocol[decoded]
+	}
+	name := p.name()
+	return name == "role" || name == "type"
+}
+
 // RedactJSON is Redact for a JSON text: it redacts all strings in it, also the
-// keys of objects, and leaves every other byte as it is. The key of a value, of
+// keys of objects, but for the names of the protocol, and leaves every other byte as it is. The key of a value, of
 // an array too, says what the value is: under "password" every string is one.
 // Numbers stay. The error says where the text is not JSON.
 func (s *Scope) RedactJSON(text string) (string, error) {
@@ -26,6 +44,9 @@ func (s *Scope) RedactJSON(text string) (string, error) {
 	at := 0
 	eachString(text, func(p *jsonString) {
 		decoded, origin := p.decode(text)
+		if p.isProtocol(decoded) {
+			return
+		}
 		name := ""
 		if !p.isKey {
 			name = p.name()
@@ -79,7 +100,7 @@ func (s *Scope) RestoreJSON(text string) (string, error) {
 // checkJSON returns the error of a text that is not one JSON value.
 func checkJSON(text string) error {
 	if json.Valid([]byte(text)) {
-		return nil
+		return checkDepth(text)
 	}
 	var any json.RawMessage
 	err := json.Unmarshal([]byte(text), &any)
@@ -88,6 +109,27 @@ func checkJSON(text string) error {
 		return fmt.Errorf("byte %d: %w", syntax.Offset, err)
 	}
 	return err
+}
+
+// checkDepth refuses JSON that is nested deeper than mostDepth.
+func checkDepth(text string) error {
+	depth, inside := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inside && c == '\\':
+			i++
+		case c == '"':
+			inside = !inside
+		case inside:
+		case c == '{' || c == '[':
+			if depth++; depth > mostDepth {
+				return fmt.Errorf("byte %d: nested deeper than %d", i, mostDepth)
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return nil
 }
 
 // jsonString is a string of a JSON text, with what surrounds it.

@@ -19,9 +19,9 @@ type labelledSpan struct {
 	Start, End int
 }
 
-func readLabelled(t *testing.T) (list []labelled) {
+func readLabelled(t *testing.T, name string) (list []labelled) {
 	t.Helper()
-	file, err := os.Open("testdata/labelled.jsonl")
+	file, err := os.Open("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,9 +36,18 @@ func readLabelled(t *testing.T) (list []labelled) {
 	return list
 }
 
-// TestLabelled counts findings of exactly the labelled kind and bytes.
+// Texts that the detectors were tuned on, and texts that were written apart from
+// them: these say what is to be expected of others.
 func TestLabelled(t *testing.T) {
-	texts := readLabelled(t)
+	for name, least := range map[string]float64{"labelled.jsonl": 0.95, "heldout.jsonl": 0.94} {
+		t.Run(name, func(t *testing.T) { testLabelled(t, name, least) })
+	}
+}
+
+// testLabelled counts findings of exactly the labelled kind and bytes. least is the
+// least precision and recall of each kind.
+func testLabelled(t *testing.T, name string, least float64) {
+	texts := readLabelled(t, name)
 	if len(texts) < 300 {
 		t.Fatalf("%d texts, want 300 or more", len(texts))
 	}
@@ -73,12 +82,12 @@ func TestLabelled(t *testing.T) {
 		precision := float64(right[kind]) / float64(found[kind])
 		recall := float64(right[kind]) / float64(labels[kind])
 		t.Logf("%-16s precision %.3f recall %.3f of %d", kind, precision, recall, labels[kind])
-		least := 0.95
+		leastPrecision, leastRecall := least, least
 		if kind == "" {
-			least = 0.98
+			leastPrecision, leastRecall = 0.98, 0.95
 		}
-		if !(precision >= least) || !(recall >= 0.95) {
-			t.Errorf("%q: precision %.3f, recall %.3f; want %.2f and 0.95", kind, precision, recall, least)
+		if !(precision >= leastPrecision) || !(recall >= leastRecall) {
+			t.Errorf("%q: precision %.3f, recall %.3f; want %.2f and %.2f", kind, precision, recall, leastPrecision, leastRecall)
 		}
 	}
 }

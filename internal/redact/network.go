@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// versionBytes is how far before a number the word may be that makes it a version:
+// between "kernel" and an address in a line of a log there is more.
+const versionBytes = 16
+
 // dotted looks for an IPv4 address at i and tells whether there is something
 // like one.
 func dotted(text string, i int, add found) bool {
@@ -26,7 +30,7 @@ func dotted(text string, i int, add found) bool {
 		return false
 	}
 	about := topicOf(text, i, end)
-	if about == versionTopic || isOutline(text[i:end]) && about != networkTopic {
+	if lastTopic(text[max(0, i-versionBytes):i]) == versionTopic || isOutline(text[i:end]) && about != networkTopic {
 		return true
 	}
 	add(IP, i, end)

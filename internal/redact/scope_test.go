@@ -161,3 +161,31 @@ func FuzzRedactJSON(f *testing.F) {
 		}
 	})
 }
+
+func TestTheProtocolsNamesStay(t *testing.T) {
+	r := newRedactor(t, redact.Options{Words: map[string][]string{"customer": {"User", "Text", "Function", "Smith"}}})
+	in := `[{"role": "user", "content": [{"type": "text", "text": "I am the user Smith"}]}, {"role": "assistant", "tool_calls": [{"type": "function", "function": {"name": "find", "arguments": "{\"smith\": 1}"}}]}]`
+	got, err := r.Scope().RedactJSON(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"role": "user"`, `"type": "text", "text": "I am the [CUSTOMER_1] [CUSTOMER_2]"`, `"type": "function", "function": {"name"`, `{\"[CUSTOMER_`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in %s", want, got)
+		}
+	}
+	deep := strings.Repeat("[", 1000) + `"x"` + strings.Repeat("]", 1000)
+	if _, err := r.Scope().RedactJSON(deep); err == nil || !strings.Contains(err.Error(), "nested deeper") {
+		t.Errorf("JSON of a thousand levels: %v", err)
+	}
+}
+
+func TestAddressesInLogs(t *testing.T) {
+	r := newRedactor(t, redact.Options{})
+	if got := r.Scope().Redact("kernel: DROP SRC=203.0.113.7 DST=198.51.100.4"); strings.Contains(got, "203.0") || strings.Contains(got, "198.51") {
+		t.Error(got)
+	}
+	if got := r.Scope().Redact("firmware 12.13.14.15"); strings.Contains(got, "[IP") {
+		t.Error(got)
+	}
+}
