@@ -50,6 +50,7 @@ type Vault struct {
 type keeping struct {
 	id      string
 	entries []entry
+	places  map[string][]auditPlace // by placeholder
 	done    chan struct{}
 	lead    chan struct{} // closed when it is to write for those that wait
 	err     error
@@ -74,6 +75,15 @@ type auditLine struct {
 	Placeholder string `json:"placeholder"`
 	Bytes       int    `json:"bytes"`       // length of the value
 	HMAC        string `json:"hmac_sha256"` // of the value: equal for equal values of one vault
+	// Places are where the value stood in the texts of the scope.
+	Places []auditPlace `json:"places"`
+}
+
+// auditPlace is one place of a value.
+type auditPlace struct {
+	Text   int    `json:"text"`            // which of the scope's texts, from 0
+	Field  string `json:"field,omitempty"` // of JSON, a pointer (RFC 6901)
+	Offset int    `json:"offset"`          // in bytes
 }
 
 // OpenVault opens the vault in dir and creates what is missing of it. Close it.
@@ -166,7 +176,10 @@ func (v *Vault) Close() error {
 // request as it was before the redaction, since two requests may be equal after
 // it: a placeholder that stands for another value in this scope is an error.
 func (v *Vault) Keep(id string, s *Scope) error {
-	k := &keeping{id: id, entries: s.entries(), done: make(chan struct{}), lead: make(chan struct{})}
+	k := &keeping{id: id, entries: s.entries(), places: map[string][]auditPlace{}, done: make(chan struct{}), lead: make(chan struct{})}
+	for _, f := range s.Findings() {
+		k.places[f.Placeholder] = append(k.places[f.Placeholder], auditPlace{f.Text, f.Field, f.Offset})
+	}
 	if len(k.entries) == 0 {
 		return nil
 	}
@@ -243,7 +256,7 @@ func (v *Vault) write(batch []*keeping) error {
 			known[e.placeholder] = e.original
 			lines = appendLine(lines, newVaultLine(k.id, e))
 			if e.kind != literal {
-				audits = appendLine(audits, v.newAuditLine(now, k.id, e))
+				audits = appendLine(audits, v.newAuditLine(now, k.id, e, k.places[e.placeholder]))
 			}
 		}
 	}
@@ -270,10 +283,10 @@ func newVaultLine(id string, e entry) vaultLine {
 	return line
 }
 
-func (v *Vault) newAuditLine(now, id string, e entry) auditLine {
+func (v *Vault) newAuditLine(now, id string, e entry, places []auditPlace) auditLine {
 	mac := hmac.New(sha256.New, v.key)
 	mac.Write([]byte(e.original))
-	return auditLine{now, id, e.kind, e.placeholder, len(e.original), hex.EncodeToString(mac.Sum(nil))}
+	return auditLine{now, id, e.kind, e.placeholder, len(e.original), hex.EncodeToString(mac.Sum(nil)), places}
 }
 
 func appendLine(lines []byte, line any) []byte {

@@ -102,8 +102,9 @@ func checkAudit(t *testing.T, dir string) {
 			Time, Scope, Kind, Placeholder string
 			Bytes                          int
 			HMAC                           string `json:"hmac_sha256"`
+			Places                         []struct{ Text, Offset int }
 		}
-		if err := json.Unmarshal([]byte(text), &line); err != nil || line.Time == "" || line.Bytes == 0 {
+		if err := json.Unmarshal([]byte(text), &line); err != nil || line.Time == "" || line.Bytes == 0 || len(line.Places) == 0 {
 			t.Errorf("%s: %v", text, err)
 		}
 		macs[line.HMAC] = append(macs[line.HMAC], line.Scope+line.Placeholder)
