@@ -342,12 +342,14 @@ func sign(t testing.TB, dir string) {
 	if err := json.Unmarshal(text, &d); err != nil {
 		t.Fatal(err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, "topk.arrow"))
-	if err != nil {
-		t.Fatal(err)
+	for name := range d["files"].(map[string]any) {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(b)
+		d["files"].(map[string]any)[name] = map[string]any{"bytes": len(b), "sha256": hex.EncodeToString(sum[:])}
 	}
-	sum := sha256.Sum256(b)
-	d["files"].(map[string]any)["topk.arrow"] = map[string]any{"bytes": len(b), "sha256": hex.EncodeToString(sum[:])}
 	if text, err = json.Marshal(d); err != nil {
 		t.Fatal(err)
 	}
@@ -368,6 +370,9 @@ func TestForgedTopFiles(t *testing.T) {
 			return b
 		}
 	}
+	both := func(first, then func([]byte) []byte) func([]byte) []byte {
+		return func(b []byte) []byte { return then(first(b)) }
+	}
 	const ids, again, roots, rest = 88, 88 + 128, 88 + 128 + 88, 88 + 128 + 88 + 128
 	for _, c := range []struct {
 		name   string
@@ -384,8 +389,9 @@ func TestForgedTopFiles(t *testing.T) {
 		{"more after the batch", func(b []byte) []byte { return append(b[:len(b)-10:len(b)-10], b[len(b)-30:]...) }, "it does not end after 21 rows"},
 		{"no magic at the end", func(b []byte) []byte { b[len(b)-1]++; return b }, "it does not end after 21 rows"},
 		{"too many values", put(4*21, 64), "a record batch of 21 rows with 64 alternatives"},
-		{"list backwards", put(4*3, 2), "token 0 of all"},
-		{"long list", put(4*3, 10), "token 0 of all"},
+		{"list backwards", both(put(4*3, 2), put(again+4*3, 2)), "token 0 of all: alternatives 6 to 2 of 63"},
+		{"long list", both(put(4*3, 10), put(again+4*3, 10)), "token 0 of all: alternatives 6 to 10 of 63, at most 3"},
+		{"list from nowhere", both(put(2, 0xffff), put(again+2, 0xffff)), "token 0 of all: alternatives -65536 to 63 of 63"},
 		{"other lists", put(again+4, 2), "lists of other lengths"},
 		{"id outside", put(ids+2*4, 40), "row 1 of its record batch: the teacher's token id 40 is outside a vocabulary of 40"},
 		{"a probability of 0", put(roots, 0), "is -Inf"},

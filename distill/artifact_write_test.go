@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/retort-ml/retort/datasets"
 	"github.com/retort-ml/retort/distill"
 )
 
@@ -142,5 +143,18 @@ func TestRowsOfOtherSums(t *testing.T) {
 	}
 	for range a.Rows() { // a reader may leave
 		break
+	}
+	rows := someRows(12, 0)
+	rows[7].Weight = 0
+	dir = writeAnswers(t, 0, someRows(12, 0))
+	if err := datasets.WriteParquet(filepath.Join(dir, "answers.parquet"), rows); err != nil {
+		t.Fatal(err)
+	}
+	sign(t, dir)
+	if a, err = distill.OpenAnswers(dir); err == nil {
+		_, err = a.ReadRows()
+	}
+	if err == nil || !strings.Contains(err.Error(), "answers.parquet: row 7 (id7): weight 0") {
+		t.Errorf("error %v", err)
 	}
 }

@@ -2,11 +2,13 @@ package distill_test
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -99,6 +101,15 @@ func fileSize(t testing.TB, dir, name string) int64 {
 	return s.Size()
 }
 
+func TestScratchDoesNotGrow(t *testing.T) {
+	table := onDisk(t, writeAnswers(t, 3, someRows(10, 3)[4:5]))
+	for times := 1; times < 4; times++ {
+		if n, err := table.Held(times, 4); n != 12 || err != nil {
+			t.Errorf("after %d times %d alternatives, error %v", times, n, err)
+		}
+	}
+}
+
 // A file that goes away while it is read is an error that names it.
 func TestTableOnDiskThatIsCut(t *testing.T) {
 	dir := writeAnswers(t, 3, someRows(12, 3))
@@ -163,6 +174,12 @@ func TestLossFromFile(t *testing.T) {
 			m := compute.Of(dev.New(len(order), 40))
 			copy(dev.Host(m), c.logits)
 			half := len(order) / 2
+			whole := compute.Of(dev.New(len(order), 40))
+			copy(dev.Host(whole), c.logits)
+			once, err := loss(dev, whole, 0, len(order))
+			if err != nil {
+				t.Fatal(err)
+			}
 			for _, part := range [][2]int{{half, len(order)}, {0, half}} { // a scratch is used again
 				s, err := loss(dev, m.RowRange(part[0], part[1]), part[0], part[1])
 				if err != nil {
@@ -171,6 +188,9 @@ func TestLossFromFile(t *testing.T) {
 				sums[i] += s
 			}
 			grads[i] = dev.Host(m)
+			if d := sums[i] - once; d > 1e-5 || d < -1e-5 || !slices.Equal(grads[i], dev.Host(whole)) {
+				t.Errorf("%v: loss %v in parts and %v at once", order, sums[i], once)
+			}
 		}
 		for j := range grads[0] {
 			if d := grads[0][j] - grads[1][j]; d > 1e-4 || d < -1e-4 {
@@ -179,6 +199,32 @@ func TestLossFromFile(t *testing.T) {
 		}
 		if d := sums[0] - sums[1]; d > 1e-3 || d < -1e-3 {
 			t.Errorf("%v: loss %v, want %v", order, sums[1], sums[0])
+		}
+	}
+}
+
+// An answer of several record batches.
+func TestRunsAcrossRecordBatches(t *testing.T) {
+	const n, v = 9000, 4
+	rng := rand.New(rand.NewPCG(8, 8))
+	a := distill.Answer{Text: "x", Finish: distill.FinishStop}
+	logits := normal(rng, n*v, 2)
+	for range n {
+		a.Tokens, a.Top = append(a.Tokens, rng.Int32N(v)), append(a.Top, topOf(normal(rng, v, 2), 1+rng.IntN(2)))
+	}
+	exact := distill.NewTopTable(2)
+	if err := exact.Append(a.Top); err != nil {
+		t.Fatal(err)
+	}
+	file := openTable(t, distill.Info{TopK: 2, Vocabulary: v}, distill.NewRow("x", "me", distill.Request{}, a))
+	want, wantGrad := lossOf(t, distill.Options{}, exact, a.Tokens, logits)
+	got, grad := lossOf(t, distill.Options{}, file, a.Tokens, logits)
+	if !(math.Abs(got-want) <= 1e-4*want) {
+		t.Errorf("loss %v, want %v", got, want)
+	}
+	for i, w := range wantGrad {
+		if !(math.Abs(float64(grad[i]-w)) <= 1e-3) {
+			t.Fatalf("gradient %d of row %d is %v, want %v", i%v, i/v, grad[i], w)
 		}
 	}
 }

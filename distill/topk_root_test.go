@@ -56,7 +56,11 @@ func TestTopIDBytes(t *testing.T) {
 }
 
 func TestCheckerSeesIDsAgain(t *testing.T) {
-	c := topChecker{k: 2, now: math.MaxUint32 - 1}
+	c := topChecker{k: 2}
+	if err := c.checkIDs([]int32{3}); err != nil {
+		t.Fatal(err)
+	}
+	c.now = math.MaxUint32
 	for range 4 { // the count of places goes around
 		if err := c.checkIDs([]int32{3, 1}); err != nil {
 			t.Fatal(err)
