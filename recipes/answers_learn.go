@@ -2,6 +2,7 @@ package recipes
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -212,6 +213,9 @@ func (l *learner) align(a *distill.Answers, list []datasets.Sequence) (*distill.
 		if err != nil {
 			return nil, distill.Coverage{}, err
 		}
+	}
+	if !known && a.Tokenizer == "" {
+		return nil, distill.Coverage{}, errors.New("the answers have no probabilities of a teacher: set top_k of their stage, of a teacher that tells some")
 	}
 	if !known {
 		return nil, distill.Coverage{}, fmt.Errorf("the teacher has another tokenizer than the student, so that its probabilities are of other tokens, and the answers do not keep the bytes of those: "+

@@ -48,19 +48,22 @@ name: llamacpp
 offline: true
 models:
   big: {api: openai, base_url: "http://%s/v1", model: stories, concurrency: 4}
+  same: {path: %q}
 stages:
   data: {kind: dataset, files: %q, columns: {prompt: text}, prompt_only: true}
   answers: {kind: answers, teacher: big, from: data.train, max_tokens: 16, temperature: 0.8, samples: 2, top_k: 4, choose: {method: all}}
   tok: {kind: tokenizer, on: data.train, vocab_size: 300}
   tuned: {kind: train, new: {hidden_size: 16, intermediate_size: 32, num_hidden_layers: 1, num_attention_heads: 2}, tokenizer: tok, on: answers, steps: 2}
-`, address, filepath.Join(dir, "rows.jsonl"))
+  followed: {kind: train, student: same, on: answers, distill: {divergence: jsd}, lora: {r: 2}, batch: {rows: 2, length: 64}, steps: 2}
+`, address, model, filepath.Join(dir, "rows.jsonl"))
 	for name, text := range map[string]string{"rows.jsonl": rows.String(), "recipe.yaml": recipe} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
 	store := filepath.Join(dir, "store")
-	if out := retort("run", filepath.Join(dir, "recipe.yaml"), "--store", store); !strings.Contains(out, "80 answers: 80 asked for") {
+	if out := retort("run", filepath.Join(dir, "recipe.yaml"), "--store", store); !strings.Contains(out, "80 answers: 80 asked for") ||
+		!strings.Contains(out, "tokens (100.0 %)") { // of the server's probabilities, in the tokens of the model that it runs
 		t.Errorf("the first run:\n%s", out)
 	}
 	// Another limit is another stage; its answers are all there.

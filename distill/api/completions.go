@@ -61,6 +61,7 @@ type completionLogProbs struct {
 	Tokens   []string              `json:"tokens"`
 	LogProbs []*float64            `json:"token_logprobs"`
 	Top      []map[string]*float64 `json:"top_logprobs"`
+	Content  []chatToken           `json:"content"` // llama.cpp has them as in chats
 }
 
 func (w completionsWire) read(data []byte, r *distill.Request) (distill.Answer, error) {
@@ -96,9 +97,24 @@ func (w completionsWire) read(data []byte, r *distill.Request) (distill.Answer, 
 		if choice.LogProbs == nil {
 			return a, errors.New("choices[0].logprobs: there are none, though asked for")
 		}
-		a.Pieces, err = choice.LogProbs.pieces(0, len(choice.LogProbs.Tokens), r.TopK)
+		a.Pieces, err = choice.LogProbs.answered(r.TopK)
 	}
 	return a, err
+}
+
+// answered are the tokens of an answer.
+func (l *completionLogProbs) answered(k int) ([]distill.Piece, error) {
+	if l.Tokens != nil {
+		return l.pieces(0, len(l.Tokens), k)
+	}
+	if l.Content == nil {
+		return nil, errors.New("choices[0].logprobs: neither tokens nor content")
+	}
+	list, err := pieces(l.Content, k)
+	if err != nil {
+		return nil, fmt.Errorf("choices[0].logprobs.content%w", err)
+	}
+	return list, nil
 }
 
 // score finds the given response among the echoed tokens, which may begin with

@@ -177,6 +177,9 @@ func TestResponses(t *testing.T) {
 		{"completions", Completions, `{"model":"m","choices":[{"text":" a","finish_reason":"length","logprobs":{"tokens":[" a"],"token_logprobs":[-1],"top_logprobs":[{" a":-1,"bytes:\\xe2\\x80":-0.5}]}}],` + openUsage + `}`,
 			distill.Request{TopK: 2}, distill.Answer{Text: " a", Model: "m", Finish: distill.FinishLength, Usage: usage, Pieces: []distill.Piece{
 				{Bytes: []byte(" a"), LogProb: -1, Top: []distill.Alternative{{Bytes: []byte{0xe2, 0x80}, LogProb: -0.5}, {Bytes: []byte(" a"), LogProb: -1}}}}}},
+		{"completions of llama.cpp", Completions, `{"model":"m","choices":[{"text":" a","finish_reason":"length","logprobs":{"content":[{"id":1,"token":" a","bytes":[32,97],"logprob":-1,"top_logprobs":[{"id":1,"token":" a","bytes":[32,97],"logprob":-1}]}]}}]}`,
+			distill.Request{TopK: 1}, distill.Answer{Text: " a", Model: "m", Finish: distill.FinishLength, Pieces: []distill.Piece{
+				{Bytes: []byte(" a"), LogProb: -1, Top: []distill.Alternative{{Bytes: []byte(" a"), LogProb: -1}}}}}},
 		{"completions score", Completions, `{"choices":[{"text":"Once upon a","finish_reason":"length","logprobs":{"tokens":["<s>","On","ce"," up","on"," a"],
 			"token_logprobs":[null,-9,-8,-2,-0.5,-3],"top_logprobs":[null,{"x":-1},{"x":-1},{" up":-2},{"on":-0.5},{"z":-1}]}}]}`,
 			distill.Request{Prompt: "Once", Given: new(" upon"), TopK: 1}, distill.Answer{Text: " upon", Finish: distill.FinishGiven, Pieces: []distill.Piece{
