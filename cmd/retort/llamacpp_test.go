@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ stages:
 	}
 	store := filepath.Join(dir, "store")
 	if out := retort("run", filepath.Join(dir, "recipe.yaml"), "--store", store); !strings.Contains(out, "80 answers: 80 asked for") ||
-		!strings.Contains(out, "tokens (100.0 %)") { // of the server's probabilities, in the tokens of the model that it runs
+		!regexp.MustCompile(`tokens \((9\d|100)\.\d %\)`).MatchString(out) { // the server may sample a text in other tokens than it would read it
 		t.Errorf("the first run:\n%s", out)
 	}
 	// Another limit is another stage; its answers are all there.
