@@ -56,6 +56,20 @@ func TestParquetRowByRow(t *testing.T) {
 	}
 }
 
+// Row groups end when they are full, and not before: each takes some room.
+func TestRowGroupsAreFull(t *testing.T) {
+	dir := t.TempDir()
+	size := func(each int) int {
+		path := filepath.Join(dir, "rows.parquet")
+		writeEach(t, path, answerRows(300), each)
+		return len(readFile(t, path))
+	}
+	one, ten, all := size(1), size(1<<20), size(100<<20)
+	if group := (all - one) / 299; ten-one < 8*group/2 || ten-one > 10*group*2 {
+		t.Errorf("%d bytes in one row group, %d in ten, %d in one for every row", one, ten, all)
+	}
+}
+
 func readFile(t *testing.T, path string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(path)

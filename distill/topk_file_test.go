@@ -217,14 +217,16 @@ func TestRunsAcrossRecordBatches(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := openTable(t, distill.Info{TopK: 2, Vocabulary: v}, distill.NewRow("x", "me", distill.Request{}, a))
-	want, wantGrad := lossOf(t, distill.Options{}, exact, a.Tokens, logits)
-	got, grad := lossOf(t, distill.Options{}, file, a.Tokens, logits)
-	if !(math.Abs(got-want) <= 1e-4*want) {
-		t.Errorf("loss %v, want %v", got, want)
-	}
-	for i, w := range wantGrad {
-		if !(math.Abs(float64(grad[i]-w)) <= 1e-3) {
-			t.Fatalf("gradient %d of row %d is %v, want %v", i%v, i/v, grad[i], w)
+	for _, from := range []int{0, 100, 4096, 5000} {
+		want, wantGrad := lossFrom(t, distill.Options{}, exact, a.Tokens, logits, from)
+		got, grad := lossFrom(t, distill.Options{}, file, a.Tokens, logits, from)
+		if !(math.Abs(got-want) <= 1e-4*want) {
+			t.Errorf("from %d: loss %v, want %v", from, got, want)
+		}
+		for i, w := range wantGrad {
+			if !(math.Abs(float64(grad[i]-w)) <= 1e-3) {
+				t.Fatalf("from %d: gradient %d of row %d is %v, want %v", from, i%v, i/v, grad[i], w)
+			}
 		}
 	}
 }
