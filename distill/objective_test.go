@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"github.com/retort-ml/retort/internal/compute"
 	"github.com/retort-ml/retort/internal/compute/cpu"
 	"github.com/retort-ml/retort/internal/model"
-	"github.com/retort-ml/retort/internal/safetensors"
 )
 
 // lossCase is rows of logits with everything that their loss depends on.
@@ -322,87 +320,6 @@ func TestEqualDistributionsDoNotDiverge(t *testing.T) {
 	}
 }
 
-// The reference values are trl.GKDTrainer.generalized_jsd_loss's, of whole
-// distributions: K is V.
-func TestGoldenGeneralizedJSD(t *testing.T) {
-	testGoldenJSD(t, filepath.Join("testdata", "trl_generalized_jsd.safetensors"))
-}
-
-func TestSharedGoldenGeneralizedJSD(t *testing.T) {
-	path := filepath.Join("..", "..", "shared", "golden", "kd", "trl_generalized_jsd.safetensors")
-	if !exists(path) {
-		t.Skipf("%s is not there", path)
-	}
-	testGoldenJSD(t, path)
-}
-
-func testGoldenJSD(t *testing.T, path string) {
-	f, err := safetensors.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	floats := func(name string) []float32 {
-		data, err := f.Bytes(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		w, err := compute.NewWeight(compute.F32, 1, len(data)/4, data)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return slices.Clone(w.Floats())
-	}
-	student, teacher, labels := floats("student_logits"), floats("teacher_logits"), floats("labels")
-	const v = 97
-	a := distill.Answer{Text: "x", Finish: distill.FinishStop}
-	var learned []int
-	var logits []float32
-	for i, label := range labels {
-		if id := int32(math.Float32bits(label)); id >= 0 { // the same four bytes
-			learned = append(learned, i)
-			a.Tokens, a.Top = append(a.Tokens, id), append(a.Top, topOf(teacher[i*v:(i+1)*v], v))
-			logits = append(logits, student[i*v:(i+1)*v]...)
-		}
-	}
-	inMemory := distill.NewTopTable(v)
-	if err := inMemory.Append(a.Top); err != nil {
-		t.Fatal(err)
-	}
-	fromFile := openTable(t, distill.Info{TopK: v, Vocabulary: v}, distill.NewRow("x", "me", distill.Request{}, a))
-	n := float64(len(learned))
-	for _, beta := range []float64{0, 0.1, 0.5, 0.9, 1} {
-		for _, temperature := range []float64{1, 2} {
-			name := fmt.Sprintf("jsd_b%.1f_t%.1f", beta, temperature)
-			value, whole := float64(floats(name)[0]), floats(name+".grad")
-			var want []float64
-			for _, i := range learned {
-				for _, g := range whole[i*v : (i+1)*v] {
-					want = append(want, float64(g))
-				}
-			}
-			o := distill.Options{Divergence: distill.JSD, Beta: &beta, Temperature: temperature}
-			sum, grad := lossOf(t, o, inMemory, a.Tokens, logits)
-			if !(math.Abs(sum/n-value) <= 1e-5*value) {
-				t.Errorf("%s: %v, want %v", name, sum/n, value)
-			}
-			for j, w := range want {
-				if g := float64(grad[j]) / n; !(math.Abs(g-w) <= 1e-7+1e-4*math.Abs(w)) {
-					t.Fatalf("%s: gradient (%d, %d) is %v, want %v", name, learned[j/v], j%v, g, w)
-				}
-			}
-			sum, grad = lossOf(t, o, fromFile, a.Tokens, logits)
-			wrong, size := 0.0, 0.0
-			for j, w := range want {
-				wrong, size = wrong+math.Pow(float64(grad[j])/n-w, 2), size+w*w
-			}
-			if wrong = math.Sqrt(wrong / size); !(math.Abs(sum/n-value) <= 1e-4*value && wrong <= 1e-3) {
-				t.Errorf("%s from the file: %v, want %v; gradient wrong by %v", name, sum/n, value, wrong)
-			}
-		}
-	}
-}
-
 // Extremes: a student that is certain, right or wrong, about what the teacher
 // stored, and a teacher whose stored tokens have all the mass.
 func TestLossOfExtremes(t *testing.T) {
@@ -500,34 +417,4 @@ func TestObjectiveRefuses(t *testing.T) {
 	if _, err := distill.NewObjective(distill.Options{Temperature: -1}, distill.NewTopTable(1)); err == nil {
 		t.Error("temperature -1: no error")
 	}
-}
-
-func BenchmarkRowLoss(b *testing.B) {
-	const n, v, k = 256, 1500, 77
-	rng := rand.New(rand.NewPCG(1, 1))
-	c := &lossCase{v: v, logits: normal(rng, n*v, 2)}
-	var places []model.TopTokens
-	for range n {
-		places = append(places, topOf(normal(rng, v, 2), k))
-		c.target, c.weight = append(c.target, rng.Int32N(v)), append(c.weight, 1)
-	}
-	c.top = [][]model.TopTokens{places}
-	batch, rows, table := c.batch()
-	o, err := distill.NewObjective(distill.Options{Alpha: new(0.5)}, table)
-	if err != nil {
-		b.Fatal(err)
-	}
-	loss, err := o.RowLoss(batch, rows)
-	if err != nil {
-		b.Fatal(err)
-	}
-	dev := cpu.New(2)
-	logits := compute.Of(dev.New(n, v))
-	for b.Loop() {
-		copy(dev.Host(logits), c.logits)
-		if _, err := loss(dev, logits, 0, n); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }

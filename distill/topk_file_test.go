@@ -296,7 +296,7 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-func BenchmarkRowLossTable(b *testing.B) {
+func BenchmarkRowLoss(b *testing.B) {
 	for _, c := range []struct{ v, k int }{{1500, 77}, {32000, 64}, {1500, 1500}} {
 		const n = 256
 		rng := rand.New(rand.NewPCG(1, 1))
