@@ -67,9 +67,6 @@ func NewChecker(accept Accept, schemaText []byte) (*Checker, error) {
 	return c, nil
 }
 
-// NeedsReference says whether Check compares with a reference.
-func (c *Checker) NeedsReference() bool { return c.accept.Numeric != nil }
-
 // Check returns the answer to learn and every reason to reject it; none means
 // it is accepted. The text differs from the answer where a fence around JSON is
 // stripped or a label replaced. reference is the known response, "" for none;

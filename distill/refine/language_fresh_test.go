@@ -1,10 +1,6 @@
 package refine_test
 
-import (
-	"testing"
-
-	"github.com/retort-ml/retort/distill/refine"
-)
+import "testing"
 
 // fresh are texts that the word lists were not tried on while they were made: a
 // long, a middling and a short one of other subjects.
@@ -36,22 +32,7 @@ var fresh = map[string][]string{
 }
 
 func TestLanguageOfFreshSentences(t *testing.T) {
-	all, right, silent := 0, 0, 0
-	for _, code := range refine.KnownLanguages() {
-		for _, s := range fresh[code] {
-			all++
-			switch got := refine.Language(s); got {
-			case code:
-				right++
-			case "":
-				silent++
-				t.Logf("%s: unknown: %s", code, s)
-			default:
-				t.Logf("%s taken for %s: %s", code, got, s)
-			}
-		}
-	}
-	t.Logf("%d sentences of %d languages: %d right, %d unknown, %d wrong", all, len(fresh), right, silent, all-right-silent)
+	all, right, silent := languagesOf(t, fresh)
 	if wrong := all - right - silent; right < 64 || wrong > 1 { // as first measured; those of three words are hard
 		t.Errorf("%d right and %d wrong of %d", right, wrong, all)
 	}

@@ -65,12 +65,21 @@ var sentences = map[string][]string{
 }
 
 func TestLanguageOfSentences(t *testing.T) {
-	all, right, silent := 0, 0, 0
 	for _, code := range refine.KnownLanguages() {
 		if len(sentences[code]) == 0 {
 			t.Errorf("no sentence of %s", code)
 		}
-		for _, s := range sentences[code] {
+	}
+	all, right, silent := languagesOf(t, sentences)
+	if right*100 < all*95 || all-right-silent > all/100 {
+		t.Errorf("%d right, %d unknown of %d", right, silent, all)
+	}
+}
+
+// languagesOf counts the sentences whose language is told right, and is not told.
+func languagesOf(t *testing.T, of map[string][]string) (all, right, silent int) {
+	for _, code := range refine.KnownLanguages() {
+		for _, s := range of[code] {
 			all++
 			switch got := refine.Language(s); got {
 			case code:
@@ -83,10 +92,8 @@ func TestLanguageOfSentences(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d sentences of %d languages: %d right, %d unknown, %d wrong", all, len(sentences), right, silent, all-right-silent)
-	if right*100 < all*95 || all-right-silent > all/100 {
-		t.Errorf("%d right, %d unknown of %d", right, silent, all)
-	}
+	t.Logf("%d sentences of %d languages: %d right, %d unknown, %d wrong", all, len(of), right, silent, all-right-silent)
+	return all, right, silent
 }
 
 func TestLanguageOfOddTexts(t *testing.T) {
