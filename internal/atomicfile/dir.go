@@ -43,13 +43,13 @@ func renameDir(from, to string) error {
 	if err := os.Rename(from, to); err != nil {
 		return cause(err)
 	}
-	if err := SyncDir(filepath.Dir(to)); err != nil {
+	if err := syncDir(filepath.Dir(to)); err != nil {
 		return fmt.Errorf("sync the parent directory: %w", err)
 	}
 	if filepath.Dir(from) == filepath.Dir(to) {
 		return nil
 	}
-	if err := SyncDir(filepath.Dir(from)); err != nil {
+	if err := syncDir(filepath.Dir(from)); err != nil {
 		return fmt.Errorf("sync the old parent directory: %w", err)
 	}
 	return nil
@@ -74,7 +74,7 @@ func syncTree(dir string) error {
 			return err
 		}
 	}
-	return SyncDir(dir)
+	return syncDir(dir)
 }
 
 func syncFile(path string) error {
@@ -89,8 +89,8 @@ func syncFile(path string) error {
 	return errors.Join(file.Sync(), file.Close())
 }
 
-// SyncDir makes the names in a directory durable, where the system can.
-func SyncDir(dir string) error {
+// syncDir makes the names in a directory durable, where the system can.
+func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil // it cannot open a directory for syncing
 	}

@@ -75,7 +75,7 @@ func (f *File) Commit() error {
 	if err := f.publish(); err != nil {
 		return errors.Join(err, f.Abort())
 	}
-	if err := SyncDir(filepath.Dir(f.path)); err != nil {
+	if err := syncDir(filepath.Dir(f.path)); err != nil {
 		return fmt.Errorf("write %s: sync directory: %w", f.path, err)
 	}
 	return nil

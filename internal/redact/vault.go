@@ -15,8 +15,6 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
-
-	"github.com/retort-ml/retort/internal/atomicfile"
 )
 
 // The files of a vault, all of mode 0600.
@@ -120,7 +118,7 @@ func (v *Vault) open() (err error) {
 		if err := errors.Join(cutTornLine(v.file), cutTornLine(v.audit)); err != nil {
 			return err
 		}
-		if err := atomicfile.SyncDir(v.dir); err != nil {
+		if err := syncDir(v.dir); err != nil {
 			return err
 		}
 		return v.refresh()

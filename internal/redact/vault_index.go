@@ -8,6 +8,8 @@ import (
 	"hash/maphash"
 	"io"
 	"os"
+	"runtime"
+	"syscall"
 )
 
 // index says where in vault.jsonl the lines of scopes are.
@@ -137,4 +139,20 @@ func appendSynced(file *os.File, lines []byte) error {
 		return err
 	}
 	return file.Sync()
+}
+
+// syncDir makes the names in a directory durable, where the system can.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil // it cannot open a directory for syncing
+	}
+	file, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = file.Sync()
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, errors.ErrUnsupported) {
+		err = nil // some file systems cannot sync a directory
+	}
+	return errors.Join(err, file.Close())
 }
